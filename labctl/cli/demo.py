@@ -1,0 +1,123 @@
+"""`labctl demo`: the whole course on a world of its own, each claim shown before and after."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labctl.cli.screen import Narrator, Screen
+from labctl.cli.session import Session
+from labctl.engine.course import nodes_of, resources_of, where
+from labctl.engine.events import AskedBefore, Event, Finished
+from labctl.engine.hands import NetlinkHands
+from labctl.engine.look import Survey
+from labctl.engine.report import Outcome
+from labctl.engine.runner import Runner
+from labctl.engine.script import do_statements
+from labctl.errors import LabError
+from labctl.model.shell import render_script
+
+if TYPE_CHECKING:
+    from labctl.engine.report import Checked, StepReport
+    from labctl.model.lab import Node
+    from labctl.model.step import Lesson
+
+_PAUSE_SECONDS = 6.0
+
+
+@dataclass
+class _Row:
+    """One step on one node, as it went."""
+
+    lesson: Lesson
+    node: str
+    seconds: float = 0.0
+    before: tuple[Checked, ...] = ()
+    report: StepReport | None = None
+
+    @property
+    def as_claimed(self) -> bool:
+        """Every before and every after was as the step says."""
+        done = self.report is not None and self.report.outcome is Outcome.DONE
+        return done and all(check.holds for check in self.before)
+
+
+@dataclass
+class _Ear:
+    """Notes what is asked before and found after, and passes everything on to the screen."""
+
+    narrator: Narrator
+    rows: list[_Row] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case AskedBefore(checks):
+                self.rows[-1].before = checks
+            case Finished(report):
+                self.rows[-1].report = report
+        self.narrator(event)
+
+
+def play(*, slow: bool) -> int:
+    """Play it; 0 only if every before and every after was as the step claims."""
+    screen = Screen()
+    ear = _Ear(Narrator(screen))
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="labctl-demo-") as home:
+        session = Session(Path(home))
+        try:
+            screen.say("A world of its own: two nodes, a cloud network, an internet. No root, no VM.", "bold")
+            world = session.world()
+            agent = session.sandbox.enter(world)
+            try:
+                _walk(screen, Survey(session.course, world.lab, agent.kernel), ear, slow=slow)
+            finally:
+                agent.close()
+        finally:
+            with suppress(LabError):
+                session.sandbox.down()
+            session.journal.close()
+    _summary(screen, ear.rows, time.perf_counter() - began)
+    return 0 if ear.rows and all(row.as_claimed for row in ear.rows) else 1
+
+
+def _walk(screen: Screen, survey: Survey, ear: _Ear, *, slow: bool) -> None:
+    runner = Runner(survey, NetlinkHands(survey.kernel), ear)
+    for lesson in survey.course.lessons():
+        screen.title(lesson)
+        screen.notes(lesson)
+        for number, node in enumerate(nodes_of(lesson, survey.lab, survey.lab.nodes)):
+            if number == 0:
+                _show_commands(screen, survey, lesson, node)
+            ear.rows.append(_Row(lesson, where(lesson, node)))
+            began = time.perf_counter()
+            runner.apply(lesson, node)
+            ear.rows[-1].seconds = time.perf_counter() - began
+        if slow:
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _show_commands(screen: Screen, survey: Survey, lesson: Lesson, node: Node) -> None:
+    """The commands for the first container; the others' are the same but for the name."""
+    resources = resources_of(lesson, survey.lab, node)
+    first = [each for each in resources if getattr(each, "container", node.containers[0]) == node.containers[0]]
+    screen.commands(render_script(do_statements(first, "notes")))
+
+
+def _summary(screen: Screen, rows: list[_Row], seconds: float) -> None:
+    screen.console.print()
+    screen.say(f"{'step':<44}{'node':<12}{'time':>8}  as claimed", "bold")
+    for row in rows:
+        title = f"{row.lesson.number}  {row.lesson.title}"[:42]
+        claims = len(row.before) + (len(row.report.probes) if row.report else 0)
+        said = f"{'yes' if row.as_claimed else 'NO'} ({claims})"
+        screen.say(f"{title:<44}{row.node:<12}{row.seconds * 1000:>5.0f} ms  {said}", "" if row.as_claimed else "bold red")
+    fine = sum(row.as_claimed for row in rows)
+    style = "bold green" if fine == len(rows) else "bold red"
+    screen.console.print()
+    screen.say(f"{fine} of {len(rows)} as claimed, in {seconds:.1f} s; the world is gone again.", style)
+    screen.say("Now you: ./lab step 0, and ./lab shell to type along.")

@@ -1,0 +1,149 @@
+"""`labctl up`, `down`, `status`, `reset` and `demo`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labctl.cli.session import Session, tell, world_id
+from labctl.errors import LabError, UsageError
+
+if TYPE_CHECKING:
+    from labctl.world.sandbox import World
+    from labctl.world.topology import Document
+
+_Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+
+
+def up(
+    nodes: Annotated[int | None, typer.Option(help="How many nodes (1 to 50).")] = None,
+    containers: Annotated[int | None, typer.Option(help="How many containers on each (1 to 200).")] = None,
+    topology: Annotated[Path | None, typer.Option(metavar="FILE", help="An address plan of your own (TOML).")] = None,
+    *,
+    privileged: Annotated[bool, typer.Option("--privileged", help="Root only: without a user namespace.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Make the world; there already is fine.
+
+    Examples: labctl up, labctl up --nodes 5 --containers 20, labctl up --topology class.toml
+    """
+    from labctl.world.topology import read_file, spread
+
+    if topology is not None and (nodes is not None or containers is not None):
+        raise UsageError("--topology excludes --nodes and --containers", "say how many in the file")
+    session = Session()
+    session.outside_only("up")
+    asked = topology is not None or nodes is not None or containers is not None
+    document = read_file(topology) if topology else spread(nodes, containers)
+    with session.locked("up"):
+        world = session.sandbox.find()
+        if world is None:
+            world = _make(session, document, asked=asked, privileged=privileged)
+        else:
+            _check_same(world, document, asked=asked, privileged=privileged)
+            gone = session.sandbox.missing_keepers(world)
+            if gone:
+                raise LabError(f"the world stands, but {', '.join(gone)} is gone", "put the lab back: labctl reset")
+            tell("the world stands already")
+    lab = world.lab
+    if as_json:
+        print(json.dumps({"schema": 1, "world": _world_json(world)}))
+    else:
+        count = len(lab.containers)
+        print(f"{len(lab.nodes)} nodes, {count} containers: {', '.join(node.name for node in lab.nodes)}")
+    if privileged:
+        tell("privileged: uid 0 inside is root of this machine; files are protected, the kernel's own settings are not")
+
+
+def _make(session: Session, document: Document, *, asked: bool, privileged: bool) -> World:
+    lost = session.sandbox.lost()
+    if lost is not None and not asked:
+        tell("the world was gone (a reboot?); it comes back empty: labctl reset --to N brings steps back")
+        document = lost.topology
+    world = session.sandbox.up(document, "privileged" if privileged else "sandbox")
+    session.journal.add(world_id(world), "up")
+    return world
+
+
+def _check_same(world: World, document: Document, *, asked: bool, privileged: bool) -> None:
+    if (asked and document != world.saved.topology) or (privileged and world.record.kind != "privileged"):
+        raise UsageError("a world of another kind stands already", "take it away first: labctl down")
+
+
+def down(*, as_json: _Json = False) -> None:
+    """Take the world away, everything of it. The journal stays.
+
+    Examples: labctl down
+    """
+    session = Session()
+    session.outside_only("down")
+    with session.locked("down"):
+        try:
+            world = session.sandbox.find()
+        except LabError:
+            # What stands in its place cannot be read; forgetting it is all that can be done.
+            world = None
+            session.state.forget()
+        stood = session.sandbox.down()
+        if world is not None:
+            session.journal.add(world_id(world), "down")
+    if as_json:
+        print(json.dumps({"schema": 1, "stood": stood}))
+    else:
+        print("the world is gone" if stood else "there was no world")
+
+
+def status(*, as_json: _Json = False) -> None:
+    """Look every step up, on every node; exit 0 only if all are done.
+
+    Examples: labctl status, labctl status --json
+    """
+    from labctl.cli.overview import show_status
+
+    raise typer.Exit(show_status(Session(), as_json=as_json))
+
+
+def reset(
+    to: Annotated[int | None, typer.Option("--to", metavar="N", help="Put every node in the state after step N.")] = None,
+    node: Annotated[str, typer.Option("--node", metavar="NAME|all", help="Only this node.")] = "all",
+    *,
+    as_json: _Json = False,
+) -> None:
+    """Put the lab back: as after `up`, or as after step N. Shells that are open in the lab end.
+
+    Examples: labctl reset, labctl reset --to 3, labctl reset --to 3 --node worker
+    """
+    from labctl.cli.overview import put_back
+
+    session = Session()
+    session.outside_only("reset")
+    raise typer.Exit(put_back(session, to, node, as_json=as_json))
+
+
+def demo(
+    *,
+    slow: Annotated[bool, typer.Option("--slow", help="Pause for reading between steps.")] = False,
+    width: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Walk through all steps on a world of its own, and take that down again.
+
+    Examples: labctl demo, labctl demo --slow
+    """
+    from labctl.cli.demo import play
+
+    del width
+    session = Session()
+    session.outside_only("demo")
+    raise typer.Exit(play(slow=slow))
+
+
+def _world_json(world: World) -> dict[str, object]:
+    return {
+        "kind": world.record.kind,
+        "up": True,
+        "pid": world.record.root.outside,
+        "nodes": [node.name for node in world.lab.nodes],
+    }

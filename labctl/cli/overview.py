@@ -1,0 +1,140 @@
+"""The whole lab at once: where every step stands, and putting it back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from labctl.cli.progress import record_standing, spell_steps
+from labctl.cli.session import Session, tell, world_id
+from labctl.engine.events import Finished
+from labctl.engine.hands import NetlinkHands
+from labctl.engine.look import Survey
+from labctl.engine.report import Outcome, exit_code
+from labctl.engine.runner import Runner
+
+if TYPE_CHECKING:
+    from labctl.engine.events import Event
+    from labctl.engine.report import StepReport
+    from labctl.model.lab import Node
+    from labctl.model.world import WorldRecord
+
+_NOT_DONE = 1
+
+
+def show_status(session: Session, *, as_json: bool) -> int:
+    """Look everything up and say it; makes no world."""
+    world = session.sandbox.find()
+    if world is None:
+        return _no_world(session, as_json=as_json)
+    with session.survey("status") as survey:
+        reports = survey.reports(survey.course.lessons(), survey.lab.nodes)
+        record_standing(session.journal, world_id(world), reports)
+        gone = session.sandbox.missing_keepers(world)
+    cut = session.journal.interrupted(world_id(world))
+    if as_json:
+        body: dict[str, Any] = {
+            "schema": 1,
+            "world": {**_describe(world.record), "up": True, "gone": list(gone)},
+            "steps": [report.as_json() for report in reports],
+        }
+        print(json.dumps(body, indent=1))
+    else:
+        _print_status(reports, tuple(node.name for node in survey.lab.nodes))
+        if gone:
+            tell(f"gone: {', '.join(gone)}; put the lab back: labctl reset")
+        if cut:
+            command, done = cut
+            tell(f"interrupted in the middle: labctl {command} ({len(done)} operations); run it again, or undo it")
+    return exit_code(report.outcome for report in reports)
+
+
+def _print_status(reports: tuple[StepReport, ...], nodes: tuple[str, ...]) -> None:
+    from labctl.cli.screen import Screen
+
+    screen = Screen()
+    screen.status(reports, nodes)
+    undone = next((report for report in reports if report.outcome is not Outcome.DONE), None)
+    if undone is None:
+        screen.say("every step is done")
+    else:
+        at = "" if undone.node in (nodes[0], "lab") else f" --node {undone.node}"
+        screen.say(f"next: labctl step {undone.lesson.number}{at}")
+
+
+def _no_world(session: Session, *, as_json: bool) -> int:
+    lost = session.sandbox.lost()
+    held = session.journal.held(_id(lost.record)) if lost else ()
+    if as_json:
+        world = {**_describe(lost.record), "up": False} if lost else {"kind": "sandbox", "up": False}
+        known = [{"step": number, "node": node} for number, node in held]
+        print(json.dumps({"schema": 1, "world": world, "steps": [], "held_before": known}, indent=1))
+    elif lost:
+        print("the world is gone (a reboot, or its first process was killed)")
+        if held:
+            print(f"steps done before: {spell_steps(held)}")
+            print(f"next: labctl reset --to {max(number for number, _ in held)}, or, empty: labctl up")
+        else:
+            print("next: labctl up")
+    else:
+        print("there is no world; next: labctl up")
+    return _NOT_DONE
+
+
+def put_back(session: Session, to: int | None, node: str, *, as_json: bool) -> int:
+    """Make the lab as after `up`, or as after step `to`; give the exit code."""
+    if to is not None:
+        session.course.lesson(to)
+    nodes = session.nodes(node)
+    with session.locked("reset"):
+        if nodes == session.lab.nodes:
+            _make_anew(session)
+        world = session.world()
+        agent = session.sandbox.enter(world)
+        try:
+            survey = Survey(session.course, world.lab, agent.kernel)
+            reports = _bring_to(survey, to, tuple(world.lab.node(each.name) for each in nodes))
+            record_standing(session.journal, world_id(world), reports)
+        finally:
+            agent.close()
+    if as_json:
+        print(json.dumps({"schema": 1, "steps": [report.as_json() for report in reports]}, indent=1))
+    else:
+        who = "the lab" if nodes == world.lab.nodes else ", ".join(each.name for each in nodes)
+        print(f"{who} is as after " + ("`up`" if to is None else f"step {to}"))
+    return exit_code(report.outcome for report in reports)
+
+
+def _make_anew(session: Session) -> None:
+    """A world of the same plan, new: nothing that was in the old one can be left over."""
+    saved = session.state.load()
+    session.sandbox.down()
+    if saved is not None:
+        world = session.sandbox.up(saved.topology, saved.record.kind)
+        session.journal.add(world_id(world), "up")
+
+
+def _bring_to(survey: Survey, to: int | None, nodes: tuple[Node, ...]) -> tuple[StepReport, ...]:
+    """From any state, undo everything above and below, then do the steps up to `to`."""
+    reports: list[StepReport] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Finished) and not event.undo:
+            reports.append(event.report)
+
+    runner = Runner(survey, NetlinkHands(survey.kernel), hear)
+    runner.undo_from(0, nodes)
+    for lesson in survey.course.lessons(range(to + 1) if to is not None else ()):
+        from labctl.engine.course import nodes_of
+
+        for each in nodes_of(lesson, survey.lab, nodes):
+            runner.apply(lesson, each)
+    return tuple(reports)
+
+
+def _describe(record: WorldRecord) -> dict[str, object]:
+    return {"kind": record.kind, "pid": record.root.outside}
+
+
+def _id(record: WorldRecord) -> str:
+    return f"{record.boot}/{record.root.started}/{record.root.outside}"

@@ -1,0 +1,230 @@
+"""What `labctl step` does when it looks or acts: apply, undo, plan, verify, and the view without a flag."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from labctl.cli.progress import Recorder, record_standing
+from labctl.cli.session import world_id
+from labctl.engine.course import nodes_of, where
+from labctl.engine.events import Event, Finished
+from labctl.engine.hands import NetlinkHands, ShellHands
+from labctl.engine.planner import make_plan
+from labctl.engine.report import Outcome, exit_code
+from labctl.engine.runner import Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from labctl.cli.screen import Screen
+    from labctl.cli.session import Session
+    from labctl.engine.events import Listener
+    from labctl.engine.look import Survey
+    from labctl.engine.report import StepReport
+    from labctl.model.lab import Node
+    from labctl.model.shell import Dialect
+    from labctl.model.step import Lesson
+
+
+class Run:
+    """One `labctl step …` that needs the world."""
+
+    def __init__(  # noqa: PLR0913 (what the command line says)
+        self,
+        session: Session,
+        lessons: tuple[Lesson, ...],
+        nodes: tuple[Node, ...],
+        via: str = "netlink",
+        dialect: Dialect = "notes",
+        *,
+        as_json: bool = False,
+    ) -> None:
+        """Act on these steps and nodes."""
+        self._session, self._lessons, self._nodes = session, lessons, nodes
+        self._via, self._dialect, self._as_json = via, dialect, as_json
+
+    def verify(self) -> int:
+        """Look, write nothing; insist on what the first of the steps needs."""
+        with self._survey("--verify") as survey:
+            for node in nodes_of(self._lessons[0], survey.lab, self._nodes):
+                survey.require(self._lessons[0], node)
+            reports = survey.reports(self._lessons, self._nodes)
+            self._note(survey, reports)
+        if self._as_json:
+            print(json.dumps([report.as_json() for report in reports], indent=1))
+        else:
+            screen = _screen()
+            for report in reports:
+                screen.report(report)
+        return exit_code(report.outcome for report in reports)
+
+    def plan(self) -> int:
+        """Say what apply would do."""
+        with self._survey("--plan") as survey:
+            plans = [
+                (lesson, node, make_plan(survey.resources(lesson, node))) for lesson, node in self._pairs(survey)
+            ]
+        if self._as_json:
+            body = [
+                {
+                    "schema": 1,
+                    "step": lesson.number,
+                    "node": where(lesson, node),
+                    "items": [
+                        {"key": item.resource.key, "action": str(item.action), "why": item.reason} for item in plan.items
+                    ],
+                }
+                for lesson, node, plan in plans
+            ]
+            print(json.dumps(body, indent=1))
+        else:
+            screen = _screen()
+            for lesson, node, plan in plans:
+                screen.plan(lesson, where(lesson, node), plan)
+        return 0
+
+    def apply(self, *, with_needed: bool) -> int:
+        """Do the steps, the earlier ones too if asked."""
+        listener = _Collector(None if self._as_json else _narrator())
+        with self._survey("--apply") as survey:
+            todo = list(self._pairs(survey))
+            if with_needed:
+                todo = self._needed(survey, todo) + todo
+            with self._running(survey, "--apply"):
+                for lesson, node in todo:
+                    self._runner(survey, node, listener).apply(lesson, node)
+            self._note(survey, listener.reports)
+        self._print_finished(listener)
+        # Every resource is there: what cannot be measured on this machine is a warning, not a failure.
+        return max((0 if each.made and each.outcome is Outcome.UNKNOWN else exit_code([each.outcome]) for each in listener.reports), default=0)
+
+    def _needed(self, survey: Survey, todo: list[tuple[Lesson, Node]]) -> list[tuple[Lesson, Node]]:
+        chosen = {(lesson.number, where(lesson, node)) for lesson, node in todo}
+        needed: dict[tuple[int, str], tuple[Lesson, Node]] = {}
+        for lesson, node in todo:
+            for each, at in survey.needs(lesson, node):
+                key = (each.number, where(each, at))
+                if key not in chosen and not survey.bare(each, at).made:
+                    needed.setdefault(key, (each, at))
+        return sorted(needed.values(), key=lambda pair: pair[0].number)
+
+    def undo(self, *, cascade: bool) -> int:
+        """Take the steps away, the last first; later ones too if asked."""
+        listener = _Collector(None if self._as_json else _narrator())
+        with self._survey("--undo") as survey:
+            lowest = self._lessons[0].number
+            with self._running(survey, "--undo"):
+                if cascade:
+                    self._runner(survey, self._nodes[0], listener).undo_from(lowest, self._nodes)
+                else:
+                    for lesson, node in reversed(list(self._pairs(survey))):
+                        self._runner(survey, node, listener).undo(lesson, node)
+            self._note(survey, listener.reports)
+        self._print_finished(listener)
+        return 0
+
+    def show(self) -> int:
+        """The lesson, its commands, and where you stand; exit as verify."""
+        from labctl.cli.step_command import script_of
+        from labctl.engine.lesson import read_lesson
+
+        with self._survey("") as survey:
+            reports = survey.reports(self._lessons, self._nodes)
+            self._note(survey, reports)
+        if self._as_json:
+            print(json.dumps([report.as_json() for report in reports], indent=1))
+            return exit_code(report.outcome for report in reports)
+        screen = _screen()
+        for lesson in self._lessons:
+            screen.title(lesson)
+            screen.notes(lesson)
+            screen.console.print()
+            screen.markdown(read_lesson(lesson, survey.lab, self._nodes[0], answer=False))
+            for node in nodes_of(lesson, survey.lab, self._nodes):
+                screen.commands(script_of(self._session, lesson, node, self._dialect))
+                screen.console.print()
+            for report in reports:
+                if report.lesson is lesson:
+                    screen.report(report)
+        return exit_code(report.outcome for report in reports)
+
+    def _pairs(self, survey: Survey) -> Iterator[tuple[Lesson, Node]]:
+        for lesson in self._lessons:
+            for node in nodes_of(lesson, survey.lab, self._nodes):
+                yield lesson, node
+
+    def _purpose(self, flag: str) -> str:
+        numbers = [lesson.number for lesson in self._lessons]
+        span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+        return f"step {span} {flag}".strip()
+
+    @contextmanager
+    def _survey(self, flag: str) -> Iterator[Survey]:
+        with self._session.survey(self._purpose(flag)) as survey:
+            self._world = world_id(self._session.world())
+            yield survey
+
+    @contextmanager
+    def _running(self, survey: Survey, flag: str) -> Iterator[None]:
+        """Note begin and end: a run without an end was killed, and `status` says so."""
+        journal = self._session.journal
+        journal.add(self._world, "begin", what=self._purpose(flag))
+        try:
+            yield
+        finally:
+            survey.refresh()
+            journal.add(self._world, "end", what=self._purpose(flag))
+
+    def _note(self, survey: Survey, reports: list[StepReport] | tuple[StepReport, ...]) -> None:
+        del survey
+        record_standing(self._session.journal, self._world, reports)
+
+    def _runner(self, survey: Survey, node: Node, listener: Listener) -> Runner:
+        recorder = Recorder(self._session.journal, self._world, listener)
+        hands = (
+            ShellHands(survey.kernel, self._dialect, node.name, recorder)
+            if self._via == "shell"
+            else NetlinkHands(survey.kernel)
+        )
+        return Runner(survey, hands, recorder)
+
+    def _print_finished(self, listener: _Collector) -> None:
+        if self._as_json:
+            body: list[dict[str, Any]] = [
+                {**finished.report.as_json(), "changed": finished.changed} for finished in listener.finished
+            ]
+            print(json.dumps(body, indent=1))
+
+
+class _Collector:
+    """Keeps what finished, and passes everything on to a screen, if there is one."""
+
+    def __init__(self, on: Listener | None) -> None:
+        self.finished: list[Finished] = []
+        self._on = on
+
+    @property
+    def reports(self) -> tuple[StepReport, ...]:
+        """The reports of all steps that finished."""
+        return tuple(each.report for each in self.finished)
+
+    def __call__(self, event: Event) -> None:
+        """Hear one event."""
+        if isinstance(event, Finished):
+            self.finished.append(event)
+        if self._on is not None:
+            self._on(event)
+
+
+def _screen() -> Screen:
+    from labctl.cli.screen import Screen
+
+    return Screen()
+
+
+def _narrator() -> Listener:
+    from labctl.cli.screen import Narrator
+
+    return Narrator(_screen())

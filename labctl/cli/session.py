@@ -1,0 +1,155 @@
+"""One command's hold on the lab: home, world, course, journal and the process inside, put together and let go again."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labctl.engine.course import Course, builtin_folder
+from labctl.errors import LabError, UsageError
+from labctl.kernel.inside import is_inside
+from labctl.world.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from labctl.engine.journal import Journal
+    from labctl.engine.look import Survey
+    from labctl.model.lab import Lab, Node
+    from labctl.world.sandbox import Sandbox, World
+
+
+def tell(text: str) -> None:
+    """Say something beside the answer, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class Session:
+    """What a command needs of the lab; each part is made when first asked for."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        """Use the home that the environment names, or another."""
+        self.inside = is_inside()
+        environment = dict(os.environ) | ({"LABCTL_HOME": str(home)} if home else {})
+        self._environment = environment
+        self.state = State.find(environment, inside=self.inside)
+        self.course = Course(Path(environment.get("LABCTL_COURSE") or builtin_folder()))
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        """The world of this home."""
+        from labctl.kernel.machine import LinuxMachine
+        from labctl.world.sandbox import Sandbox
+
+        return Sandbox(self.state, LinuxMachine(), self._environment)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The journal of this home."""
+        from labctl.engine.journal import Journal
+
+        self.state.prepare()
+        return Journal(self.state.open_journal_file())
+
+    def outside_only(self, command: str) -> None:
+        """Refuse a command that would take away the ground it stands on.
+
+        Raises:
+            UsageError: we are inside the world.
+        """
+        if self.inside:
+            raise UsageError(f"labctl {command} belongs outside the lab's world", "type `exit` first")
+
+    @property
+    def lab(self) -> Lab:
+        """The lab of the world that stands or stood last; else the default one. Makes nothing."""
+        from labctl.world.topology import read_lab, spread
+
+        try:
+            saved = self.state.load()
+        except LabError:
+            saved = None
+        return read_lab(saved.topology if saved else spread(None, None))
+
+    def world(self) -> World:
+        """The world, made if there is none; that is said in one line."""
+        from labctl.world.topology import spread
+
+        world = self.sandbox.find()
+        if world is not None:
+            return world
+        lost = self.sandbox.lost()
+        world = self.sandbox.up(lost.topology if lost else spread(None, None), lost.record.kind if lost else "sandbox")
+        if lost:
+            tell("the lab's world was gone (a reboot?): made it anew, empty; `labctl reset --to N` brings steps back")
+        else:
+            tell("made the lab's world (labctl down takes it away)")
+        self.journal.add(world_id(world), "up")
+        return world
+
+    @contextmanager
+    def locked(self, purpose: str) -> Iterator[None]:
+        """Hold the one lock of this home."""
+        self.state.prepare()
+        with self.state.lock(purpose, tell):
+            yield
+
+    @contextmanager
+    def survey(self, purpose: str) -> Iterator[Survey]:
+        """Hold the lock and look into the world, made if there is none."""
+        from labctl.engine.look import Survey
+
+        with self.locked(purpose):
+            world = self.world()
+            inside = self.sandbox.enter(world)
+            try:
+                yield Survey(self.course, world.lab, inside.kernel)
+            finally:
+                inside.close()
+
+    def nodes(self, name: str) -> tuple[Node, ...]:
+        """The nodes that `--node` names.
+
+        Raises:
+            UsageError: no such node.
+        """
+        lab = self.lab
+        if name == "all":
+            return lab.nodes
+        return (lab.node(name) if name else lab.nodes[0],)
+
+    @property
+    def here(self) -> str:
+        """The node where the person sits: that of the shell they are in, else the first."""
+        place = os.environ.get("LABCTL_PLACE", "") if self.inside else ""
+        return place.partition("/")[0] or self.lab.nodes[0].name
+
+
+def world_id(world: World) -> str:
+    """What the journal calls a world."""
+    record = world.record
+    return f"{record.boot}/{record.root.started}/{record.root.outside}"
+
+
+def parse_steps(text: str, course: Course) -> tuple[int, ...]:
+    """Read `3`, `0-7` or `all`.
+
+    Raises:
+        UsageError: it is none of these, or runs backwards, or names a step that is not there.
+    """
+    numbers = course.numbers
+    if text == "all":
+        return numbers
+    first, dash, last = text.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        raise UsageError(f"'{text}' names no step", f"a number, a range or all: labctl step {numbers[-1] // 2}")
+    start, end = int(first), int(last or first)
+    if end < start:
+        raise UsageError(f"the range {text} runs backwards", f"labctl step {end}-{start} …")
+    for number in (start, end):
+        course.lesson(number)
+    return tuple(range(start, end + 1))

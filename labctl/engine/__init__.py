@@ -1,0 +1,1 @@
+"""Loads a course, plans, runs and verifies it; knows no step and no screen."""

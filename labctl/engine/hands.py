@@ -1,0 +1,82 @@
+"""Two ways to act on a resource: through the kernel's own interfaces, or by running the printed commands."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from labctl.engine.events import Typing
+from labctl.engine.script import do_statements, undo_statements
+from labctl.errors import KernelRefused
+from labctl.model.lab import Place
+from labctl.model.resource import Action, Present
+from labctl.model.shell import Assign, Capture, Statement, render_command
+
+if TYPE_CHECKING:
+    from labctl.engine.events import Listener
+    from labctl.model.ports import Kernel
+    from labctl.model.resource import Resource, Seen
+    from labctl.model.shell import Dialect
+
+
+class NetlinkHands:
+    """Act through the resource itself."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        """Act on this world."""
+        self._kernel = kernel
+
+    def make(self, resource: Resource, action: Action) -> None:
+        """Create or repair it."""
+        del action  # a resource brings itself from absent or drifted to present
+        resource.apply(self._kernel)
+
+    def unmake(self, resource: Resource, seen: Seen) -> None:
+        """Take it away."""
+        del seen
+        resource.revert(self._kernel)
+
+
+class ShellHands:
+    """Run the printed commands, one by one, at the resource's node.
+
+    The commands make a thing from nothing, and unmake what they made. What was made otherwise (drift, another name)
+    is mended or unmade by the resource itself, and the listener is told.
+    """
+
+    def __init__(self, kernel: Kernel, dialect: Dialect, node: str, listener: Listener) -> None:
+        """Run them on this node of this world."""
+        self._kernel, self._dialect, self._place, self._listener = kernel, dialect, Place(node), listener
+
+    def make(self, resource: Resource, action: Action) -> None:
+        """Create it by its commands."""
+        if action is Action.REPAIR:
+            self._listener(Typing(f"# {resource.key} is mended in place; the commands only make it anew"))
+            resource.apply(self._kernel)
+        else:
+            self._run(do_statements((resource,), self._dialect))
+
+    def unmake(self, resource: Resource, seen: Seen) -> None:
+        """Take it away by its commands."""
+        if isinstance(seen, Present) and not seen.drift and not seen.note:
+            self._run(undo_statements((resource,), self._dialect))
+        else:
+            self._listener(Typing(f"# {resource.key} was made in another way; it is taken away in place"))
+        # The commands take away what they made; if anything counts that is called otherwise, this does.
+        resource.revert(self._kernel)
+
+    def _run(self, statements: tuple[Statement, ...]) -> None:
+        """Run statements in order; what one captures is there for the next, as in one script."""
+        variables: dict[str, str] = {}
+        for statement in statements:
+            command = render_command(statement)
+            self._listener(Typing(command))
+            script = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items()) + command
+            if isinstance(statement, Capture | Assign):
+                script += f'\nprintf %s "${statement.name}"'
+            done = self._kernel.programs(self._place).run(("bash", "-e", "-c", script))
+            if done.code != 0:
+                said = (done.err.strip() or f"exit code {done.code}").splitlines()[-1]
+                raise KernelRefused(f"`{command}` failed: {said}", "see: labctl status")
+            if isinstance(statement, Capture | Assign):
+                variables[statement.name] = done.out

@@ -1,0 +1,112 @@
+"""What labctl did and when: an append-only table of events in SQLite (WAL). Used by progress, undo and resume.
+
+It is never the truth about the lab: that is looked up in the kernel.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from labctl.errors import KernelRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Kind: TypeAlias = Literal["up", "down", "begin", "end", "doing", "did", "took_back", "held", "lapsed", "attempt"]
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    world TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    step INTEGER,
+    node TEXT NOT NULL DEFAULT '',
+    what TEXT NOT NULL DEFAULT ''
+)
+"""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the journal; `at` is UTC, ISO 8601; `what` is a resource's key or a command."""
+
+    at: str
+    world: str
+    kind: Kind
+    step: int | None
+    node: str
+    what: str
+
+
+class Journal:
+    """The journal of one home."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, and make it where it is missing.
+
+        Raises:
+            KernelRefused: it cannot be written, or is no journal.
+        """
+        self._path = path
+        with self._refusals():
+            self._database = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            # Safe against a killed process; a power cut may take the last lines, never the file.
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.execute(_TABLE)
+
+    def add(self, world: str, kind: Kind, step: int | None = None, node: str = "", what: str = "") -> None:
+        """Write one event."""
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with self._refusals():
+            self._database.execute(
+                "INSERT INTO events (at, world, kind, step, node, what) VALUES (?, ?, ?, ?, ?, ?)",
+                (at, world, kind, step, node, what),
+            )
+
+    def events(self, world: str | None = None) -> tuple[Event, ...]:
+        """All events, or those of one world, oldest first."""
+        with self._refusals():
+            rows = self._database.execute("SELECT at, world, kind, step, node, what FROM events ORDER BY id").fetchall()
+        return tuple(Event(*row) for row in rows if world is None or row[1] == world)
+
+    def held(self, world: str) -> tuple[tuple[int, str], ...]:
+        """The steps (number, node) that held when a world was last looked at."""
+        standing: dict[tuple[int, str], None] = {}
+        for event in self.events(world):
+            if event.step is not None and event.kind == "held":
+                standing[event.step, event.node] = None
+            elif event.step is not None and event.kind == "lapsed":
+                standing.pop((event.step, event.node), None)
+        return tuple(sorted(standing))
+
+    def interrupted(self, world: str) -> tuple[str, tuple[Event, ...]] | None:
+        """The last command, if it never came to its end, with what it had begun to do."""
+        command, done = "", []
+        for event in self.events(world):
+            if event.kind == "begin":
+                command, done = event.what, []
+            elif event.kind == "end":
+                command = ""
+            elif event.kind in ("doing", "did", "took_back"):
+                done.append(event)
+        return (command, tuple(done)) if command else None
+
+    def close(self) -> None:
+        """Close it; the write-ahead log goes into the file."""
+        self._database.close()
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise KernelRefused(
+                f"the journal {self._path} cannot be used: {error}", "name another folder: LABCTL_HOME=DIR labctl …"
+            ) from None

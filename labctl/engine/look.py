@@ -1,0 +1,118 @@
+"""Looks at steps: resources first, then the probes of all of them side by side. Writes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from labctl.engine.course import Course, nodes_of, probes_of, resources_of, where
+from labctl.engine.prober import Prober
+from labctl.engine.report import Checked, StepReport
+from labctl.errors import KernelRefused, MissingStep
+from labctl.model.resource import Seen, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from labctl.model.lab import Lab, Node
+    from labctl.model.ports import Kernel
+    from labctl.model.probe import Probe
+    from labctl.model.resource import Resource
+    from labctl.model.step import Lesson
+
+
+def look_at(resource: Resource, kernel: Kernel) -> Seen:
+    """Observe one resource; what cannot be looked at is unknown, never absent."""
+    try:
+        return resource.observe(kernel)
+    except KernelRefused as error:
+        return Unknown(error.what, error.hint)
+
+
+class Survey:
+    """A lab, looked at with one course in mind. What was seen is kept until `refresh`."""
+
+    def __init__(self, course: Course, lab: Lab, kernel: Kernel) -> None:
+        """Look through this kernel."""
+        self.course, self.lab, self.kernel = course, lab, kernel
+        self._seen: dict[tuple[int, str], tuple[tuple[Resource, Seen], ...]] = {}
+
+    def refresh(self) -> None:
+        """Look anew from now on."""
+        self._seen.clear()
+        self.kernel.refresh()
+
+    def resources(self, lesson: Lesson, node: Node) -> tuple[tuple[Resource, Seen], ...]:
+        """The resources of a step on a node, each with what was seen."""
+        key = (lesson.number, where(lesson, node))
+        if key not in self._seen:
+            resources = resources_of(lesson, self.lab, node)
+            self._seen[key] = tuple((each, look_at(each, self.kernel)) for each in resources)
+        return self._seen[key]
+
+    def bare(self, lesson: Lesson, node: Node) -> StepReport:
+        """A report without probes."""
+        return StepReport(lesson, where(lesson, node), self.resources(lesson, node), ())
+
+    def reports(self, lessons: Iterable[Lesson], nodes: tuple[Node, ...]) -> tuple[StepReport, ...]:
+        """Look at several steps on several nodes; all their probes are asked together."""
+        bare = [(lesson, node) for lesson in lessons for node in nodes_of(lesson, self.lab, nodes)]
+        asked = [self.asked(lesson, node) for lesson, node in bare]
+        flat = [probe for probes in asked for probe in probes]
+        answers = iter(Prober(self.kernel, self.lab).ask(flat))
+        return tuple(
+            StepReport(
+                lesson,
+                where(lesson, node),
+                self.resources(lesson, node),
+                tuple(Checked(probe, probe.after, next(answers)) for probe in probes),
+            )
+            for (lesson, node), probes in zip(bare, asked, strict=True)
+        )
+
+    def asked(self, lesson: Lesson, node: Node) -> tuple[Probe, ...]:
+        """The probes of a step that are asked now: not those whose answer a later step, which stands, has changed."""
+        return tuple(
+            probe
+            for probe in probes_of(lesson, self.lab, node)
+            if probe.until is None or not self.stands(self.course.lesson(probe.until), node)
+        )
+
+    def stands(self, lesson: Lesson, node: Node) -> bool:
+        """Something of a step is there on a node."""
+        return any(self.bare(lesson, each).stands for each in nodes_of(lesson, self.lab, (node,)))
+
+    def needs(self, lesson: Lesson, node: Node) -> tuple[tuple[Lesson, Node], ...]:
+        """What has to be done before a step: all earlier steps on that node; for the whole lab's, on every node."""
+        nodes = self.lab.nodes if lesson.step.whole_lab else (node,)
+        earlier = (each for each in self.course.numbers if each < lesson.number)
+        return tuple(
+            (each, at)
+            for each in self.course.lessons(earlier)
+            for at in nodes_of(each, self.lab, nodes)
+        )
+
+    def missing(self, lesson: Lesson, node: Node) -> tuple[StepReport, ...]:
+        """The needs that are not made, the first first."""
+        reports = (self.bare(each, at) for each, at in self.needs(lesson, node))
+        return tuple(report for report in reports if not report.made)
+
+    def require(self, lesson: Lesson, node: Node) -> None:
+        """Insist on the needs of a step.
+
+        Raises:
+            MissingStep: one is not made; the hint is the command that does it.
+        """
+        missing = self.missing(lesson, node)
+        if not missing:
+            return
+        first = missing[0]
+        cause = first.causes()[0]
+        nodes = dict.fromkeys(report.node for report in missing if report.node != "lab")
+        numbers = sorted({report.lesson.number for report in missing})
+        span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+        who = next(iter(nodes)) if len(nodes) == 1 else "all"
+        suffix = "" if who == self.lab.nodes[0].name else f" --node {who}"
+        raise MissingStep(
+            f"step {lesson.number} needs step {first.lesson.number} on {first.node} first: {cause}",
+            f"labctl step {span} --apply{suffix}",
+        )

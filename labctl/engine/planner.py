@@ -1,0 +1,53 @@
+"""What would be done, as a value: the preview shows it, and the run carries out the same one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from labctl.errors import CannotTell, ForeignObject
+from labctl.model.resource import Action, Foreign, Resource, Seen, Unknown, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True)
+class Item:
+    """One resource: what was seen, what follows, and why."""
+
+    resource: Resource
+    seen: Seen
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be done for one step on one node."""
+
+    items: tuple[Item, ...]
+
+    @property
+    def pending(self) -> tuple[Item, ...]:
+        """What there is to do."""
+        return tuple(item for item in self.items if item.action in (Action.CREATE, Action.REPAIR))
+
+    def refuse(self) -> None:
+        """Refuse a plan that cannot be carried out whole, before anything is written.
+
+        Raises:
+            ForeignObject: something that is not the lab's holds a name.
+            CannotTell: something could not be looked at.
+        """
+        for item in self.items:
+            match item.seen:
+                case Foreign(why):
+                    raise ForeignObject(f"{why}; nothing was changed", "move it out of the way, or: labctl reset")
+                case Unknown(why, hint):
+                    raise CannotTell(f"{item.resource.key}: {why}; nothing was changed", hint or "try: labctl doctor")
+
+
+def make_plan(seen: Iterable[tuple[Resource, Seen]]) -> Plan:
+    """Decide, resource by resource; looks at nothing."""
+    return Plan(tuple(Item(resource, each, *decide(each)) for resource, each in seen))

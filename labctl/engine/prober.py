@@ -1,0 +1,132 @@
+"""Asks probes: all pings side by side, all connections side by side, the rest one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from labctl.errors import KernelRefused, ToolMissing, WorldGone
+from labctl.model.lab import Container, Place
+from labctl.model.ports import EchoResult
+from labctl.model.probe import Answer, Ping, Probe, Reserved, RouteVia, SeenFrom, Succeeds
+from labctl.model.store import reserved_address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labctl.model.lab import Lab
+    from labctl.model.ports import Kernel
+
+_BRIDGE_FILTER = "net.bridge.bridge-nf-call-iptables"
+
+
+class Prober:
+    """Asks, of one lab."""
+
+    def __init__(self, kernel: Kernel, lab: Lab) -> None:
+        """Ask through this kernel."""
+        self._kernel, self._lab = kernel, lab
+
+    def ask(self, probes: Sequence[Probe]) -> tuple[Answer, ...]:
+        """Ask all; the answers come in the order of the probes."""
+        answers: dict[int, Answer] = {}
+        pings: dict[int, tuple[Place, str]] = {}
+        talks: dict[int, SeenFrom] = {}
+        for number, probe in enumerate(probes):
+            match probe.question:
+                case Ping(source, target):
+                    address = self._address(target)
+                    if isinstance(address, Answer):
+                        answers[number] = address
+                    else:
+                        pings[number] = (source, address)
+                case SeenFrom() as question:
+                    talks[number] = question
+                case question:
+                    answers[number] = self._ask_one(question)
+        answers |= self._ping(pings) | self._converse(talks)
+        return tuple(self._judge(probe, answers[number]) for number, probe in enumerate(probes))
+
+    def _address(self, target: Container | str) -> str | Answer:
+        """The address behind a target: a container's is the one that its node has reserved for it."""
+        if isinstance(target, str):
+            return target
+        found = reserved_address(self._kernel, target, self._lab.network)
+        return found if found else Answer(yes=False, why=f"no address is reserved for {target.name}")
+
+    def _ping(self, pings: dict[int, tuple[Place, str]]) -> dict[int, Answer]:
+        if not pings:
+            return {}
+        results = self._kernel.packets.ping(tuple(pings.values()))
+        return {number: _of_echo(result) for number, result in zip(pings, results, strict=True)}
+
+    def _converse(self, talks: dict[int, SeenFrom]) -> dict[int, Answer]:
+        if not talks:
+            return {}
+        asks = tuple((each.source, each.target, each.port) for each in talks.values())
+        heard = self._kernel.packets.converse_all(asks)
+        return {
+            number: _of_talk(question, line)
+            for (number, question), line in zip(talks.items(), heard, strict=True)
+        }
+
+    def _ask_one(self, question: RouteVia | Succeeds | Reserved) -> Answer:
+        try:
+            match question:
+                case RouteVia(source, target, device):
+                    return self._ask_route(source, target, device)
+                case Succeeds(source, argv):
+                    done = self._kernel.programs(source).run(argv)
+                    said = (done.err or done.out).strip().splitlines()
+                    return Answer(done.code == 0, "" if done.code == 0 else (said[-1] if said else f"exit code {done.code}"))
+                case Reserved(source, container):
+                    return self._ask_reserved(source, container)
+        except (ToolMissing, WorldGone) as error:
+            return Answer(None, error.what, error.hint)
+        except KernelRefused as error:
+            return Answer(yes=False, why=error.what)
+
+    def _ask_route(self, source: Place, target: str, device: str) -> Answer:
+        route = self._kernel.net(source).route_to(target)
+        if route is None:
+            return Answer(yes=False, why=f"{source} has no route to {target}")
+        return Answer(route.device == device, "" if route.device == device else f"it leaves by {route.device}")
+
+    def _ask_reserved(self, source: Place, container: Container) -> Answer:
+        """Who answers for the address must have it in its own namespace; nobody answering is fine too."""
+        address = reserved_address(self._kernel, container, self._lab.network)
+        if address is None:
+            return Answer(yes=False, why=f"no address is reserved for {container.name}")
+        owners = [each for each in (source, container.place) if self._has(each, address)]
+        if owners == [source]:
+            return Answer(yes=False, why=f"{source} itself has {address}, which is reserved for {container.name}")
+        (echo,) = self._kernel.packets.ping(((source, address),))
+        if echo.answered and not owners:
+            return Answer(yes=False, why=f"somebody else answers for {address}, which is reserved for {container.name}")
+        return Answer(True if echo.measured else None, "" if echo.measured else echo.why)
+
+    def _has(self, place: Place, address: str) -> bool:
+        return any(each.cidr.partition("/")[0] == address for each in self._kernel.net(place).addresses())
+
+    def _judge(self, probe: Probe, answer: Answer) -> Answer:
+        """A yes through a bridge that by-passes the packet filter proves nothing."""
+        if not probe.through_firewall or not answer.yes:
+            return answer
+        node = probe.question.source.node
+        value = self._kernel.setting(Place(node), _BRIDGE_FILTER)
+        if value == "1":
+            return answer
+        why = f"it does, but only because the bridge of {node} by-passes iptables ({_BRIDGE_FILTER} is {value or 'missing'})"
+        hint = f"labctl exec {node} -- sysctl -w {_BRIDGE_FILTER}=1" if value is not None else "sudo modprobe br_netfilter"
+        return Answer(None, why, hint)
+
+
+def _of_echo(result: EchoResult) -> Answer:
+    return Answer(result.answered if result.measured else None, result.why)
+
+
+def _of_talk(question: SeenFrom, line: str | KernelRefused) -> Answer:
+    if isinstance(line, KernelRefused):
+        return Answer(None, line.what, line.hint)
+    if not line:
+        return Answer(yes=False, why=f"no connection to {question.target} port {question.port} came about")
+    return Answer(line == question.address, "" if line == question.address else f"it saw {line}")

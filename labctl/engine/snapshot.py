@@ -1,0 +1,151 @@
+"""The canonical state of a world: one JSON that is equal when, and only when, the lab is the same (DESIGN §7)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from labctl.model.lab import INTERNET, VPC, Place
+
+if TYPE_CHECKING:
+    from labctl.model.lab import Lab, Node
+    from labctl.model.ports import Kernel, Link, Ruleset
+
+SCHEMA = 1
+_TABLES = ("filter", "nat", "mangle", "raw", "security")
+_SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
+_STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d")
+_NETNS = "/run/netns"
+_BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
+
+
+def take(kernel: Kernel, lab: Lab) -> dict[str, Any]:
+    """Look at everything that the course may touch. Shape: docs/json.md."""
+    kernel.refresh()
+    places = [VPC, INTERNET, *(place for node in lab.nodes for place in (node.place, *_containers(node)))]
+    names = _Names(kernel, lab, places)
+    return {
+        "schema": SCHEMA,
+        "places": {str(place): _place(kernel, place, names) for place in places},
+        "nodes": {node.name: _node(kernel, node, names) for node in lab.nodes},
+        "vpc_routes": [
+            {"destination": route.destination, "next_hop": route.next_hop, "network": route.network, "priority": route.priority}
+            for route in sorted(kernel.cloud.routes(), key=lambda each: (each.network, each.destination, each.next_hop))
+        ],
+    }
+
+
+def spell(snapshot: dict[str, Any]) -> str:
+    """The one text of a snapshot."""
+    return json.dumps(snapshot, indent=1, sort_keys=True) + "\n"
+
+
+def _containers(node: Node) -> tuple[Place, ...]:
+    return tuple(container.place for container in node.containers)
+
+
+class _Names:
+    """Replaces what differs from world to world (MACs, namespace paths) by the names of their owners."""
+
+    def __init__(self, kernel: Kernel, lab: Lab, places: list[Place]) -> None:
+        self.links: dict[Place, tuple[Link, ...]] = {place: kernel.net(place).links() for place in places}
+        self._kernel = kernel
+        self._macs = {
+            link.mac: f"<mac of {place} {link.name}>"
+            for place, links in self.links.items()
+            # Last one wins: a bridge borrows the MAC of a port, which is the port's.
+            for link in sorted(links, key=lambda each: each.kind != "bridge")
+            if link.kind or link.name != "lo"
+        }
+        self._paths = {kernel.namespace_path(each.place): f"<netns of {each.name}>" for each in lab.containers}
+        self._numbers: dict[tuple[Place, int], Place] = {}
+        for place in places:
+            numbered = any(link.peer_netns is not None for link in self.links[place])
+            for other in places if numbered else ():
+                number = kernel.net(place).number_of(other) if _near(place, other) else None
+                if number is not None:
+                    self._numbers[place, number] = other
+
+    def peer(self, place: Place, link: Link) -> str | None:
+        if link.peer_index is None:
+            return None
+        there = place if link.peer_netns is None else self._numbers.get((place, link.peer_netns))
+        if there is None:
+            return "elsewhere"
+        name = next((each.name for each in self.links[there] if each.index == link.peer_index), "?")
+        return f"{there} {name}"
+
+    def text(self, text: str) -> str:
+        for path, name in self._paths.items():
+            text = re.sub(re.escape(path) + r"(?!\w)", name, text)
+        return re.sub(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", lambda found: self._macs.get(found[0], found[0]), text)
+
+
+def _near(place: Place, other: Place) -> bool:
+    """Only these may be at the two ends of one cable."""
+    return place != other and (place.node == other.node or VPC in (place, other))
+
+
+def _place(kernel: Kernel, place: Place, names: _Names) -> dict[str, Any]:
+    by_index = {link.index: link.name for link in names.links[place]}
+    net = kernel.net(place)
+    return {
+        "links": {
+            link.name: {
+                "kind": link.kind,
+                "up": link.up,
+                "master": by_index.get(link.master or 0),
+                "peer": names.peer(place, link) if link.kind == "veth" else None,
+                "hairpin": link.hairpin,
+            }
+            for link in names.links[place]
+        },
+        "addresses": sorted(f"{each.device} {each.cidr}" for each in net.addresses()),
+        "routes": sorted(
+            f"{route.kind} {route.destination} via {route.via or '-'} dev {route.device or '-'} src {route.source or '-'} "
+            f"table {route.table} proto {route.protocol} metric {route.metric}"
+            for route in net.routes()
+        ),
+        "neighbours": sorted(f"{each.device} {each.address} {names.text(each.mac)}" for each in net.neighbours()),
+    }
+
+
+def _node(kernel: Kernel, node: Node, names: _Names) -> dict[str, Any]:
+    firewall = kernel.firewall(node.name)
+    tables = {name: _table(name, firewall.table(name)) for name in _TABLES}
+    return {
+        "iptables": {name: lines for name, lines in tables.items() if lines},
+        "other_iptables": [line for line in firewall.other_backend().splitlines() if line.startswith("-A")],
+        "sysctls": {name: kernel.setting(node.place, name) for name in _SYSCTLS},
+        "files": {
+            path: content
+            for folder in (*_STATE_FOLDERS, _NETNS)
+            for path, content in _files(kernel, node.name, folder, names).items()
+        },
+    }
+
+
+def _table(name: str, ruleset: Ruleset) -> list[str]:
+    """A table's rules; empty where it has none, no chain of the person's, and the policies it started with."""
+    policies = [
+        f":{chain} {policy}"
+        for chain, policy in ruleset.policies
+        if policy != _BASELINE_POLICY.get((name, chain), "ACCEPT")
+    ]
+    return [*sorted(policies), *(f"-A {rule.chain} {' '.join(rule.words)}" for rule in ruleset.rules)]
+
+
+def _files(kernel: Kernel, node: str, path: str, names: _Names) -> dict[str, str]:
+    files = kernel.files(node)
+    info = files.info(path)
+    if info is None:
+        return {}
+    if info.kind == "folder":
+        found = {f"{path}/": ""}
+        for name in files.names(path):
+            found |= _files(kernel, node, f"{path}/{name}", names)
+        return found
+    if info.kind == "link":
+        return {path: f"-> {names.text(info.target)}"}
+    return {path: names.text(files.read(path) or "") if info.kind == "file" else f"<{info.kind}>"}

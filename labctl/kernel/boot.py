@@ -1,0 +1,223 @@
+"""Boots a world: user, pid, ipc and mount namespaces, protections, and one holding process a place.
+
+Who is who while it boots::
+
+    labctl ── first child: unshare(user); labctl writes its id maps
+                └─ pid 1 of the world: mounts and protections; a second user namespace locks them; becomes `sleep`
+                     ├─ holder of `master`: own net, mount and uts namespace
+                     │    ├─ holder of master/a: own net namespace
+                     …
+
+Each holder tells its pid over one socket; the kernel translates it (SCM_CREDENTIALS, unix(7)), so that it is known
+both as the machine and as the world numbers it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+from labctl.errors import KernelRefused
+from labctl.kernel import mounts, syscalls
+from labctl.kernel.identity import boot_id, identify, kill_and_wait
+from labctl.model.world import Keeper, WorldRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from labctl.model.world import BootPlan, Host, Kind
+
+_CREDENTIALS = struct.Struct("3i")
+_SECONDS = 60.0
+_WORLD = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
+_HOST = syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS
+PAUSE = ("sleep", "infinity")
+_KEEP = b"keep"
+
+
+@contextmanager
+def boot(plan: BootPlan, kind: Kind) -> Iterator[WorldRecord]:
+    """Make a world; it stays if the block ends well, else (an error, Ctrl-C, labctl killed) nothing of it is left.
+
+    Raises:
+        KernelRefused: a namespace or a mount was refused; the hint names `labctl doctor`.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    ours.settimeout(_SECONDS)
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        _in_child(theirs, lambda: _first_child(theirs, plan))
+    theirs.close()
+    seen: dict[str, Keeper] = {}
+    try:
+        yield _attend(ours, child, plan, kind, seen)
+        ours.send(_KEEP)
+    except BaseException:
+        if "" in seen and (root := identify(seen[""].outside)):
+            kill_and_wait(root)
+        raise
+    finally:
+        ours.close()
+        os.waitpid(child, 0)
+
+
+def _attend(ours: socket.socket, child: int, plan: BootPlan, kind: Kind, seen: dict[str, Keeper]) -> WorldRecord:
+    """Write the id maps when asked to, and note who reports, until all have."""
+    wanted = {"", *(place for host in plan.hosts for place in _places(host))}
+    announced = 0
+    awaited = sum(host.announces for host in plan.hosts)
+    while set(seen) != wanted or announced < awaited:
+        try:
+            message, ancillary, _flags, _address = ours.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
+        except TimeoutError:
+            raise KernelRefused("the world did not come up within a minute", "try: labctl doctor") from None
+        verb, _, rest = message.decode().strip().partition(" ")
+        match verb:
+            case "map" if plan.unprivileged_id is not None:
+                _write_maps(child, plan.unprivileged_id)
+                ours.send(b"mapped")
+            case "here":
+                place, _, inside = rest.rpartition(" ")
+                pid = _CREDENTIALS.unpack(ancillary[0][2])[0]
+                identity = identify(pid)
+                seen[place] = Keeper(pid, int(inside), identity.started if identity else 0)
+            case "ready":
+                announced += 1
+            case "error":
+                raise KernelRefused(f"the world could not be made: {rest}", "try: labctl doctor")
+            case _:
+                raise KernelRefused("the world died while it was being made", "try: labctl doctor")
+    keepers = tuple((place, seen[place]) for place in seen if place)
+    return WorldRecord(kind, boot_id(), seen[""], keepers)
+
+
+def _places(host: Host) -> tuple[str, ...]:
+    return (host.name, *(f"{host.name}/{container}" for container in host.containers))
+
+
+def _write_maps(pid: int, unprivileged_id: int) -> None:
+    """Map uid and gid 0 of the new user namespace to one unprivileged id (user_namespaces(7))."""
+    is_root = os.geteuid() == 0
+    group = unprivileged_id if is_root else os.getegid()
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"0 {unprivileged_id} 1"),
+        ("gid_map", f"0 {group} 1"),
+    ):
+        with open(f"/proc/{pid}/{name}", "w") as file:  # noqa: PTH123 (one write(2), which Path.write_text may split)
+            file.write(text)
+
+
+def _in_child(theirs: socket.socket, work: Callable[[], NoReturn]) -> NoReturn:
+    """Run a child's part; whatever goes wrong is told to labctl, never to a terminal."""
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001 (a forked child must not return into labctl's own code)
+        try:
+            theirs.send(f"error {error}".encode()[:4000])
+        finally:
+            os._exit(1)
+
+
+def _first_child(theirs: socket.socket, plan: BootPlan) -> NoReturn:
+    _detach(theirs)
+    if plan.unprivileged_id is not None:
+        if os.geteuid() == 0:
+            os.setgroups([])
+            # While still root: the way to labctl's own files may be closed to the id that the world will have.
+            plan = mounts.stage_windows(plan)
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        theirs.send(b"map")
+        theirs.recv(16)
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+        syscalls.set_dumpable()
+    # The net namespace comes after the id maps are written: FACTS, iptables-legacy.
+    syscalls.unshare(_WORLD | syscalls.CLONE_NEWNET)
+    if os.fork() == 0:
+        _in_child(theirs, lambda: _pid_one(theirs, plan))
+    os._exit(0)
+
+
+def _pid_one(theirs: socket.socket, plan: BootPlan) -> NoReturn:
+    _report(theirs, "")
+    # Found before the mounts hide them, and before PATH is looked at with other eyes.
+    programs = {host.holder[0]: _find(host.holder[0]) for host in plan.hosts} | {PAUSE[0]: _find(PAUSE[0])}
+    mounts.furnish(plan)
+    if plan.unprivileged_id is not None:
+        # A user namespace below the one that made the mounts cannot undo them (mount_namespaces(7)).
+        syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+        mounts.map_self_to_root()
+    for host in plan.hosts:
+        if os.fork() == 0:
+            _in_child(theirs, lambda host=host: _hold_host(theirs, plan, host, programs))  # type: ignore[misc]  # mypy: defaults in lambdas
+    # Until labctl has written down that this world exists, the world ends with labctl.
+    if theirs.recv(16) != _KEEP:
+        os._exit(1)
+    _become(PAUSE, programs[PAUSE[0]])
+
+
+def _hold_host(theirs: socket.socket, plan: BootPlan, host: Host, programs: dict[str, str]) -> NoReturn:
+    os.setsid()
+    syscalls.unshare(_HOST)
+    socket.sethostname(host.name)
+    containers: dict[str, int] = {}
+    for name in host.containers:
+        pid = os.fork()
+        containers[name] = pid
+        if pid == 0:
+            _in_child(theirs, lambda name=name: _hold_container(theirs, f"{host.name}/{name}", programs))  # type: ignore[misc]  # mypy: defaults in lambdas
+    mounts.furnish_host(plan, containers)
+    _report(theirs, host.name)
+    holder = host.holder
+    if host.announces:
+        os.set_inheritable(theirs.fileno(), True)
+        holder = (*holder, str(theirs.fileno()))
+    _become(holder, programs[holder[0]])
+
+
+def _hold_container(theirs: socket.socket, place: str, programs: dict[str, str]) -> NoReturn:
+    # A session of its own: else Ctrl-C in a shell would take the container along.
+    os.setsid()
+    syscalls.unshare(syscalls.CLONE_NEWNET)
+    _report(theirs, place)
+    _become(PAUSE, programs[PAUSE[0]])
+
+
+def _report(theirs: socket.socket, place: str) -> None:
+    theirs.send(f"here {place} {os.getpid()}".encode())
+
+
+def _find(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise FileNotFoundError(f"{name} is not installed")
+    return path
+
+
+def _become(argv: tuple[str, ...], path: str) -> NoReturn:
+    os.execve(path, argv, {"PATH": os.defpath})
+
+
+def _detach(keep: socket.socket) -> None:
+    """Let go of terminal, folder, files and signals of whoever called."""
+    os.setsid()
+    os.chdir("/")
+    os.umask(0o022)
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in range(3):
+        os.dup2(null, fd)
+    kept = keep.fileno()
+    os.closerange(3, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    # Ignored across exec too: the kernel then reaps whatever dies below (wait(2)).
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -1,0 +1,92 @@
+"""The routes of the lab's cloud network (port `Cloud`): a table in a file of the vpc, and the vpc's kernel.
+
+What the cloud knows by name is in the file; what packets follow is in the kernel of the vpc, and only routes of the
+lab's own network go there. Of two routes for one range the lower priority wins, as in Google's network.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from labctl.errors import KernelRefused
+from labctl.model.lab import VPC
+from labctl.model.ports import CloudRoute
+
+if TYPE_CHECKING:
+    from labctl.model.ports import Files, Programs
+
+FOLDER = "/var/lib/vpc"
+TABLE = f"{FOLDER}/routes.json"
+_LOCK = f"{FOLDER}/lock"
+_TRIES = 100
+
+
+class VpcCloud:
+    """The cloud, as long as the world stands."""
+
+    def __init__(self, files: Files, programs: Programs, network: str) -> None:
+        """`files` and `programs` are the vpc's."""
+        self._files, self._programs, self._network = files, programs, network
+
+    def routes(self) -> tuple[CloudRoute, ...]:
+        """All routes, in the order of their names."""
+        return _read(self._files.read(TABLE) or "")
+
+    def forwards(self, route: CloudRoute) -> bool:
+        """Ask the vpc's kernel."""
+        done = self._ip("route", "show", route.destination)
+        return route.network == self._network and f"via {route.next_hop} " in done
+
+    def create(self, route: CloudRoute) -> None:
+        """Create a route: in the table first, so that what is in the kernel always has a name."""
+        self._files.make_folder(FOLDER)
+
+        def add(routes: tuple[CloudRoute, ...]) -> tuple[CloudRoute, ...]:
+            if any(each.name == route.name for each in routes):
+                raise KernelRefused(f"the vpc has a route named {route.name} already", "gcloud compute routes list")
+            return (*routes, route)
+
+        self._change(add)
+        self._settle(route.destination)
+
+    def delete(self, name: str) -> None:
+        """Delete a route; gone already is success."""
+        ranges = {route.destination for route in self.routes() if route.name == name}
+        if ranges:
+            self._change(lambda routes: tuple(route for route in routes if route.name != name))
+        for destination in ranges:
+            self._settle(destination)
+
+    def _change(self, change: object) -> None:
+        assert callable(change)
+        for _ in range(_TRIES):
+            text = self._files.read(TABLE) or ""
+            routes = sorted(change(_read(text)), key=lambda route: route.name)
+            new = json.dumps([asdict(route) for route in routes], indent=1) + "\n" if routes else ""
+            if self._files.exchange(TABLE, _LOCK, text, new):
+                return
+        raise KernelRefused("the vpc's table of routes keeps changing", "try again")
+
+    def _settle(self, destination: str) -> None:
+        """Make the kernel's route for a range follow from the table."""
+        candidates = [each for each in self.routes() if (each.destination, each.network) == (destination, self._network)]
+        if candidates:
+            best = min(candidates, key=lambda route: (route.priority, route.name))
+            self._ip("route", "replace", destination, "via", best.next_hop)
+        elif self._ip("route", "show", destination):
+            self._ip("route", "del", destination)
+
+    def _ip(self, *words: str) -> str:
+        done = self._programs.run(("ip", *words))
+        if done.code != 0:
+            raise KernelRefused(f"the {VPC} refused: {done.err.strip()}", "see: labctl exec vpc -- ip route")
+        return done.out
+
+
+def _read(text: str) -> tuple[CloudRoute, ...]:
+    try:
+        return tuple(CloudRoute(**item) for item in json.loads(text or "[]"))
+    except (ValueError, TypeError):
+        raise KernelRefused(f"the vpc's table of routes ({TABLE}) cannot be read", "put the lab back: labctl reset") from None

@@ -1,0 +1,156 @@
+"""Ways into a world: joining a place's namespaces, for the agent and for a command on the person's terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labctl.errors import LabctlFailed, LabError, WorldGone
+from labctl.kernel import syscalls
+from labctl.kernel.identity import identify
+from labctl.model.lab import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from labctl.model.world import Keeper, WorldRecord
+
+_ALL = (
+    syscalls.CLONE_NEWNS
+    | syscalls.CLONE_NEWPID
+    | syscalls.CLONE_NEWIPC
+    | syscalls.CLONE_NEWUTS
+    | syscalls.CLONE_NEWNET
+)
+_HOST = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWNET
+MARKER = Path("/opt/labctl/world.json")
+
+
+def is_inside() -> bool:
+    """Tell whether this process runs inside a world (`labctl shell`)."""
+    return MARKER.is_file()
+
+
+def open_keeper(keeper: Keeper, place: object, *, inside: bool) -> int:
+    """Open a pidfd of a place's keeper (pidfd_open(2)); a later process with the same number is not mistaken for it.
+
+    Raises:
+        WorldGone: the keeper is no more.
+    """
+    pid = keeper.inside if inside else keeper.outside
+    gone = WorldGone(f"the process that keeps {place} alive is gone", "put the lab back: labctl reset")
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        raise gone from None
+    identity = identify(pid)
+    if identity is None or identity.started != keeper.started:
+        os.close(fd)
+        raise gone
+    return fd
+
+
+def join_world(record: WorldRecord) -> None:
+    """Join the world's first process in all namespaces; children are then in its pid namespace.
+
+    For a caller inside there is nothing to join. Root becomes the world's uid 0, an unprivileged id of the machine.
+    """
+    if is_inside():
+        return
+    fd = open_keeper(record.root, "the world", inside=False)
+    try:
+        user = syscalls.CLONE_NEWUSER if record.kind == "sandbox" else 0
+        if user and os.geteuid() == 0:
+            os.setgroups([])
+        syscalls.setns(fd, _ALL | user)
+        if user:
+            os.setresgid(0, 0, 0)
+            os.setresuid(0, 0, 0)
+    except OSError as error:
+        raise WorldGone(f"the world cannot be entered: {error.strerror}", "put the lab back: labctl reset") from None
+    finally:
+        os.close(fd)
+
+
+def join_place(record: WorldRecord, place: Place) -> None:
+    """From inside the world, join a host's mount, uts and network namespace, and a container's network namespace."""
+    for part, flags in ((Place(place.node), _HOST), (place, syscalls.CLONE_NEWNET)):
+        keeper = record.keeper(part)
+        if keeper is None:
+            raise WorldGone(f"this world has no {part}", "put the lab back: labctl reset")
+        fd = open_keeper(keeper, part, inside=True)
+        try:
+            syscalls.setns(fd, flags)
+        except OSError as error:
+            raise WorldGone(f"{part} cannot be entered: {error.strerror}", "put the lab back: labctl reset") from None
+        finally:
+            os.close(fd)
+
+
+def run_attached(record: WorldRecord, place: Place, argv: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a command at a place on this terminal; give its exit code (128 + signal where a signal ended it).
+
+    Two forks: only a child of the one that joined is in the world's pid namespace.
+
+    Raises:
+        LabctlFailed: the world or the place could not be entered.
+    """
+    reader, writer = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        os.close(reader)
+        _run_in_middle(record, place, argv, environment, writer)
+    os.close(writer)
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+    handlers[signal.SIGTERM] = signal.signal(signal.SIGTERM, lambda *_: os.kill(middle, signal.SIGTERM))
+    try:
+        _, status = os.waitpid(middle, 0)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    with os.fdopen(reader) as pipe:
+        failure = pipe.read()
+    if failure:
+        what, _, hint = failure.partition("\n")
+        raise LabctlFailed(what, hint)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _run_in_middle(
+    record: WorldRecord, place: Place, argv: Sequence[str], environment: Mapping[str, str], writer: int
+) -> None:
+    try:
+        join_world(record)
+        child = os.fork()
+        if child == 0:
+            join_place(record, place)
+            home = environment.get("HOME", "/")
+            os.chdir(home if Path(home).is_dir() else "/")
+            # Python ignores SIGPIPE, and exec would hand that on: `yes | head` must end.
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            try:
+                os.execvpe(argv[0], list(argv), dict(environment))  # noqa: S606 (what the person typed)
+            except FileNotFoundError:
+                _tell(f"{argv[0]}: command not found")
+                os._exit(127)
+            except PermissionError:
+                _tell(f"{argv[0]}: permission denied")
+                os._exit(126)
+        os.close(writer)
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        os._exit(code if code >= 0 else 128 - code)
+    except LabError as error:
+        os.write(writer, f"{error.what}\n{error.hint}".encode())
+    except BaseException as error:  # noqa: BLE001 (a forked child must not return into labctl's own code)
+        os.write(writer, f"the command could not be started: {error}\n".encode())
+    os._exit(125)
+
+
+def _tell(text: str) -> None:
+    os.write(2, f"{text}\n".encode())

@@ -1,0 +1,87 @@
+"""The port `Machine`: boots worlds, enters them, ends them."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labctl.errors import KernelRefused, ToolMissing
+from labctl.kernel import boot, inside, process
+from labctl.kernel.agent import Agent
+from labctl.kernel.identity import Identity, boot_id, is_alive, kill_and_wait
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from labctl.model.lab import Lab, Place
+    from labctl.model.ports import Kernel
+    from labctl.model.world import BootPlan, Kind, WorldRecord
+
+
+def _make_kernel(lab: Lab, record: WorldRecord) -> Kernel:
+    from labctl.kernel.local import LocalKernel
+
+    return LocalKernel(record, lab)
+
+
+class LinuxMachine:
+    """This machine."""
+
+    def boot(self, plan: BootPlan, kind: Kind) -> AbstractContextManager[WorldRecord]:
+        """Make a world; it stays if the block ends well."""
+        return boot.boot(plan, kind)
+
+    def end(self, record: WorldRecord) -> None:
+        """Kill the world's first process; the kernel takes all others with it (pid_namespaces(7)).
+
+        Raises:
+            KernelRefused: it does not die.
+        """
+        root = Identity(record.root.outside, record.root.started, record.boot)
+        if not kill_and_wait(root):
+            raise KernelRefused(f"the world's first process (pid {root.pid}) does not die", "try again: labctl down")
+
+    def stands(self, record: WorldRecord) -> bool:
+        """Tell whether the world's first process still lives."""
+        if inside.is_inside():
+            return True
+        return is_alive(Identity(record.root.outside, record.root.started, record.boot)) and record.boot == boot_id()
+
+    def missing_keepers(self, record: WorldRecord) -> tuple[str, ...]:
+        """Name the places whose process is gone."""
+        within = inside.is_inside()
+        return tuple(
+            place
+            for place, keeper in record.keepers
+            if not is_alive(Identity(keeper.inside if within else keeper.outside, keeper.started, record.boot))
+        )
+
+    def enter(self, record: WorldRecord, lab: Lab, *, netlink: bool = True) -> Agent:
+        """Start the agent. What it needs is imported before: inside, labctl's own files may be hidden."""
+        from labctl.kernel import local  # noqa: F401 (see above)
+
+        if netlink:
+            from labctl.kernel import firewall, packets, scan  # noqa: F401 (see above)
+            from labctl.kernel import netlink as _netlink  # noqa: F401 (see above; 130 ms that `up` does not need)
+        return Agent(record, partial(_make_kernel, lab))
+
+    def run_attached(
+        self, record: WorldRecord, place: Place, argv: Sequence[str], environment: Mapping[str, str]
+    ) -> int:
+        """Run a command at a place on this terminal."""
+        return inside.run_attached(record, place, argv, environment)
+
+    def find_tool(self, name: str) -> str | None:
+        """Find a program."""
+        return process.find_tool(name)
+
+    def missing(self, tool: str) -> ToolMissing:
+        """The error for a program that is not installed."""
+        return process.missing(tool)
+
+    def python(self) -> str:
+        """The interpreter below the virtual environment."""
+        return str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())

@@ -1,0 +1,210 @@
+"""Links, addresses, routes and neighbours of one network namespace, through pyroute2 (port `Net`).
+
+Message fields are rtnetlink(7)'s; attributes that pyroute2 does not know are left alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import resource
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from labctl.errors import KernelRefused
+from labctl.model.ports import Address, Link, Neighbour, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from labctl.kernel.places import Places
+    from labctl.model.lab import Place
+
+_AF_INET = 2
+_IFF_UP = 1
+_SKIP_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS
+_NUD_PERMANENT = 0x80
+_LOCAL_TABLE = 255
+_ROUTE_KINDS = {1: "unicast", 2: "local", 3: "broadcast", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
+_PROTOCOLS = {2: "kernel", 3: "boot", 4: "static"}
+_SPARE_FDS = 64
+
+
+class Sockets:
+    """One netlink socket a place, opened there and kept; the oldest is closed when files run short."""
+
+    def __init__(self, places: Places) -> None:
+        """Keep as many as the process may have open, less some."""
+        self._places = places
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        # A pidfd and a few descriptors of the event loop go with each.
+        self._most = max((min(hard, 65536) - _SPARE_FDS) // 6, 4)
+        self._open: dict[Place, tuple[int, IPRoute]] = {}
+
+    def at(self, place: Place) -> IPRoute:
+        """The socket of a place; a new one where its keeper is another than last time."""
+        pid = self._places.pid(place)
+        kept = self._open.get(place)
+        if kept and kept[0] == pid:
+            return kept[1]
+        if len(self._open) >= self._most:
+            _pid, oldest = self._open.pop(next(iter(self._open)))
+            oldest.close()
+        with self._places.at(place):
+            route = IPRoute()
+        self._open[place] = (pid, route)
+        return route
+
+
+@contextmanager
+def _refusals(what: str, *tolerated: int) -> Iterator[None]:
+    """Turn the kernel's no into an error that says what was asked; some answers are as good as a yes."""
+    try:
+        yield
+    except NetlinkError as error:
+        if error.code not in tolerated:
+            raise KernelRefused(f"the kernel refused to {what}: {error.args[1]}", "see: labctl status") from None
+
+
+class PlaceNet:
+    """The network namespace of one place."""
+
+    def __init__(self, sockets: Sockets, places: Places, place: Place) -> None:
+        """Look and write there."""
+        self._route = sockets.at(place)
+        self._places, self._place = places, place
+
+    def links(self) -> tuple[Link, ...]:
+        """All interfaces."""
+        return tuple(_link(message) for message in self._route.get_links(ext_mask=_SKIP_STATISTICS))
+
+    def addresses(self) -> tuple[Address, ...]:
+        """All IPv4 addresses."""
+        return tuple(
+            Address(message.get("IFA_LABEL") or "", f"{message.get('IFA_LOCAL')}/{message['prefixlen']}")
+            for message in self._route.get_addr(family=_AF_INET)
+        )
+
+    def routes(self) -> tuple[Route, ...]:
+        """The IPv4 routes of all tables but local."""
+        names = self._names()
+        messages = self._route.get_routes(family=_AF_INET)
+        routes = (_as_route(message, names) for message in messages)
+        return tuple(route for route in routes if route.table != _LOCAL_TABLE)
+
+    def neighbours(self) -> tuple[Neighbour, ...]:
+        """The permanent ARP entries."""
+        names = self._names()
+        return tuple(
+            Neighbour(names.get(message["ifindex"], "?"), message.get("NDA_DST"), message.get("NDA_LLADDR") or "")
+            for message in self._route.get_neighbours(family=_AF_INET)
+            if message["state"] & _NUD_PERMANENT
+        )
+
+    def number_of(self, place: Place) -> int | None:
+        """The netnsid of a place, as this namespace numbers it."""
+        with _refusals(f"number the namespace of {place}"):
+            number = self._route.get_netnsid(pid=self._places.pid(place))["nsid"]
+            return None if number in (None, 0xFFFFFFFF) or number < 0 else int(number)
+
+    def route_to(self, address: str) -> Route | None:
+        """Which way a packet would take."""
+        with _refusals(f"look up a route to {address}", errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL, errno.EACCES):
+            (message,) = self._route.route("get", dst=address)
+            return _as_route(message, self._names())
+        return None
+
+    def add_bridge(self, name: str) -> None:
+        """Make a bridge; it is down."""
+        with _refusals(f"make the bridge {name} on {self._place}"):
+            self._route.link("add", ifname=name, kind="bridge")
+
+    def add_veth(self, name: str, peer: str, peer_place: Place) -> None:
+        """Make a pair with both ends where they belong from the beginning (`ip link add … netns`)."""
+        with _refusals(f"make the veth pair {name} on {self._place} and {peer} in {peer_place}"):
+            far_end = {"ifname": peer, "net_ns_pid": self._places.pid(peer_place)}
+            self._route.link("add", ifname=name, kind="veth", peer=far_end)
+
+    def delete_link(self, name: str) -> None:
+        """Take a link away."""
+        with _refusals(f"delete {name} on {self._place}", errno.ENODEV):
+            self._route.link("del", ifname=name)
+
+    def set_up(self, name: str) -> None:
+        """Bring a link up."""
+        with _refusals(f"bring {name} up on {self._place}"):
+            self._route.link("set", index=self._index(name), state="up")
+
+    def set_master(self, name: str, bridge: str) -> None:
+        """Make a link a port of a bridge, or of none."""
+        with _refusals(f"make {name} a port of {bridge or 'no bridge'} on {self._place}"):
+            self._route.link("set", index=self._index(name), master=self._index(bridge) if bridge else 0)
+
+    def add_address(self, device: str, cidr: str) -> None:
+        """Give a link an address."""
+        address, _, prefix = cidr.partition("/")
+        with _refusals(f"give {device} on {self._place} the address {cidr}", errno.EEXIST):
+            # No broadcast address unless asked for, as `ip addr add` does.
+            self._route.addr("add", index=self._index(device), address=address, prefixlen=int(prefix))
+
+    def delete_address(self, device: str, cidr: str) -> None:
+        """Take an address away."""
+        address, _, prefix = cidr.partition("/")
+        with _refusals(f"take {cidr} from {device} on {self._place}", errno.EADDRNOTAVAIL, errno.ENODEV):
+            self._route.addr("del", index=self._index(device), address=address, prefixlen=int(prefix))
+
+    def add_route(self, destination: str, via: str, device: str = "") -> None:
+        """Add or replace a route."""
+        wanted: dict[str, Any] = {"dst": destination, "gateway": via}
+        if device:
+            wanted["oif"] = self._index(device)
+        with _refusals(f"route {destination} via {via} on {self._place}"):
+            self._route.route("replace", proto="boot", **wanted)
+
+    def delete_route(self, destination: str, via: str = "") -> None:
+        """Take a route away."""
+        wanted: dict[str, Any] = {"dst": destination} | ({"gateway": via} if via else {})
+        with _refusals(f"delete the route {destination} on {self._place}", errno.ESRCH):
+            self._route.route("del", **wanted)
+
+    def _names(self) -> dict[int, str]:
+        return {link.index: link.name for link in self.links()}
+
+    def _index(self, name: str) -> int:
+        """Ask for one link by its name; a dump of all would make many containers slow."""
+        (message,) = self._route.link("get", ifname=name, ext_mask=_SKIP_STATISTICS)
+        return int(message["index"])
+
+
+def _link(message: Any) -> Link:  # noqa: ANN401 (pyroute2's message)
+    info = message.get("IFLA_LINKINFO")
+    kind = (info.get("IFLA_INFO_KIND") or "") if info else ""
+    port = info.get("IFLA_INFO_SLAVE_DATA") if info else None
+    return Link(
+        index=message["index"],
+        name=message.get("IFLA_IFNAME"),
+        kind=kind,
+        up=bool(message["flags"] & _IFF_UP),
+        mac=message.get("IFLA_ADDRESS") or "",
+        master=message.get("IFLA_MASTER"),
+        peer_index=message.get("IFLA_LINK"),
+        peer_netns=message.get("IFLA_LINK_NETNSID"),
+        hairpin=bool(port.get("IFLA_BRPORT_MODE")) if port else False,
+    )
+
+
+def _as_route(message: Any, names: dict[int, str]) -> Route:  # noqa: ANN401 (pyroute2's message)
+    destination = message.get("RTA_DST")
+    return Route(
+        destination=f"{destination}/{message['dst_len']}" if destination else "default",
+        via=message.get("RTA_GATEWAY") or "",
+        device=names.get(message.get("RTA_OIF") or 0, ""),
+        source=message.get("RTA_PREFSRC") or "",
+        table=message.get("RTA_TABLE") or message["table"],
+        kind=_ROUTE_KINDS.get(message["type"], str(message["type"])),
+        protocol=_PROTOCOLS.get(message["proto"], str(message["proto"])),
+        metric=message.get("RTA_PRIORITY") or 0,
+    )

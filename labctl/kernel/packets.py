@@ -1,0 +1,195 @@
+"""Real packets from many places at once: ICMP echo (RFC 792) and TCP, side by side, in one thread.
+
+A "no" must be true. Silence counts only when a control ping, sent after the wait, was answered. Each ask has a fresh
+ICMP id (or source port), because a flow that conntrack saw before a fix never recovers. ARP entries that remember an
+earlier failure are forgotten first, because one delays the next, right packet by 1 s. All namespaces of the machine
+share one table of ARP entries (1,024 unless set otherwise): when it overflowed meanwhile, silence means nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections import defaultdict
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from labctl.errors import KernelRefused, LabError
+from labctl.kernel import neighbours
+from labctl.kernel.echoes import Echo, Echoes
+from labctl.kernel.listener import Listener
+from labctl.model.ports import EchoResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from labctl.kernel.listener import Enter
+    from labctl.model.lab import Place
+
+# Seconds. An answer comes within 0.2 ms, or 16 ms with every core busy (measured); the rest is for worse machines.
+_GAPS = (0.010, 0.010, 0.100)  # the wait after each of the three requests
+_CONNECT = 0.300
+_PROMPT = 0.050  # a control that took longer says that the machine is loaded
+_PATIENCE = 2.0
+_SOCKETS = 200  # open at once: far below the usual limit of 1,024
+_PER_SOCKET = 100  # 300 requests that wait for ARP still fit into the smallest usual send buffer
+
+
+class _Talks(Listener):
+    """TCP connections side by side; each is awaited until its first line, its end or an error."""
+
+    def __init__(self, enter: Enter, asks: Sequence[tuple[Place, str, int]]) -> None:
+        super().__init__()
+        self.lines: list[str | KernelRefused] = [""] * len(asks)
+        self._talks: dict[int, tuple[int, socket.socket, bytearray]] = {}
+        for number, (place, address, port) in enumerate(asks):
+            try:
+                socket.inet_pton(socket.AF_INET, address)  # or else the DNS would be asked for a name
+                with enter(place):
+                    talk = self.watch(socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+            except (LabError, OSError) as error:
+                self.lines[number] = KernelRefused(f"{address} could not be asked from {place}: {error}")
+                continue
+            # Linux takes another source port for each connection (RFC 6056), so conntrack sees a new flow. An error at
+            # once is read like one that comes later: poll(2) reports a socket that is not connected as hung up.
+            talk.connect_ex((address, port))
+            self._talks[talk.fileno()] = (number, talk, bytearray())
+            self.open.add(number)
+
+    def read(self, descriptor: int) -> None:
+        """Take in what came; a refusal or a reset ends the talk."""
+        number, talk, heard = self._talks[descriptor]
+        try:
+            data = talk.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        heard += data
+        if not data or b"\n" in heard or len(heard) > 1 << 16:
+            self.lines[number] = heard.partition(b"\n")[0].decode(errors="replace").strip()
+            self.open.discard(number)
+            self.poll.unregister(descriptor)  # or else its end would be reported again and again
+
+
+class SidePackets:
+    """The port `Packets`: many asks at once, from sockets opened in the namespaces of their places."""
+
+    def __init__(self, enter: Enter, control: tuple[Place, str], through: Sequence[Place] = ()) -> None:
+        """`enter` puts the calling thread into a place's network namespace and takes it back.
+
+        `control` is a ping that is answered whatever the learner did: from a host to its own address, its lo being up.
+        `through` are places whose failed ARP entries could spoil an answer though they ask nothing: nodes, the vpc.
+        """
+        self._enter = enter
+        self._control = control
+        self._through = through
+
+    def ping(self, asks: Sequence[tuple[Place, str]]) -> tuple[EchoResult, ...]:
+        """Ping from each place to each address, all side by side; same order as asked; at most 65,536.
+
+        Each ask sends up to three requests over 20 ms and waits 100 ms more. An answer, and an error from the sender's
+        own kernel or from a router, is a result at once. `measured=False` where a place could not be entered, nothing
+        could be sent, or silence proves nothing.
+        """
+        idents = random.sample(range(1 << 16), len(asks))
+        echoes = [Echo(place, address, ident) for (place, address), ident in zip(asks, idents, strict=True)]
+        for batch in _batches(echoes):
+            self._ping_batch(batch)
+        return tuple(echo.result for echo in echoes)
+
+    def _ping_batch(self, batch: Sequence[Echo]) -> None:
+        places = {echo.place for echo in batch}
+        self._forget_unanswered(places)
+        overflows = neighbours.count_overflows()
+        with Echoes(self._enter, batch) as echoes:
+            for sequence, gap in enumerate(_GAPS):
+                echoes.send(sequence)
+                echoes.listen(gap)
+            if not echoes.open:
+                return
+            doubt = self._outwait(echoes, overflows)
+            silent = echoes.awaited()
+        unresolved = self._forget_unanswered(places)
+        for echo in silent:
+            echo.result = _judge_silence(echo, doubt, unresolved.get(echo.place, set()))
+
+    def _outwait(self, listener: Listener, overflows: int) -> str:
+        """Find out whether an answer would have come, and give late ones time; return what makes silence doubtful."""
+        place, address = self._control
+        control = Echo(place, address, random.getrandbits(16))
+        began = monotonic()
+        with Echoes(self._enter, [control]) as echoes:
+            echoes.send(0)
+            echoes.listen(_PATIENCE)
+        took = monotonic() - began
+        if not control.result.answered:
+            listener.listen(_PATIENCE - took)
+            return f"the control ping from {place} to {address} was not answered either"
+        listener.listen(0 if took <= _PROMPT else min(4 * took, _PATIENCE))
+        if neighbours.count_overflows() != overflows:
+            return "the ARP table of this machine overflowed meanwhile (net.ipv4.neigh.default.gc_thresh3)"
+        return ""
+
+    def _forget_unanswered(self, places: Iterable[Place]) -> dict[Place, set[str]]:
+        forgotten = {}
+        for place in {*places, *self._through}:
+            with suppress(LabError, OSError), self._enter(place):  # what cannot be entered cannot be asked either
+                forgotten[place] = neighbours.forget_unanswered()
+        return forgotten
+
+    def converse(self, source: Place, address: str, port: int) -> str:
+        """Open a TCP connection and return the first line that the other end says; empty if it does not come about.
+
+        Raises:
+            KernelRefused: the source could not be entered, or silence proves nothing.
+        """
+        (line,) = self.converse_all([(source, address, port)])
+        if isinstance(line, KernelRefused):
+            raise line
+        return line
+
+    def converse_all(self, asks: Sequence[tuple[Place, str, int]]) -> tuple[str | KernelRefused, ...]:
+        """Do so from many places side by side: 300 ms in all where some are silent (for each 200 asks)."""
+        lines: list[str | KernelRefused] = []
+        for start in range(0, len(asks), _SOCKETS):
+            lines += self._converse_batch(asks[start : start + _SOCKETS])
+        return tuple(lines)
+
+    def _converse_batch(self, batch: Sequence[tuple[Place, str, int]]) -> list[str | KernelRefused]:
+        places = {place for place, _, _ in batch}
+        self._forget_unanswered(places)
+        overflows = neighbours.count_overflows()
+        with _Talks(self._enter, batch) as talks:
+            talks.listen(_CONNECT)
+            if talks.open:
+                doubt = self._outwait(talks, overflows)
+                self._forget_unanswered(places)
+                for number in talks.open if doubt else ():
+                    talks.lines[number] = KernelRefused(f"{batch[number][1]} said nothing, but {doubt}")
+        return talks.lines
+
+
+def _batches(echoes: Sequence[Echo]) -> Iterator[list[Echo]]:
+    """Share the asks out so that sockets, and what waits on each, stay within bounds."""
+    by_place: defaultdict[Place, list[Echo]] = defaultdict(list)
+    for echo in echoes:
+        by_place[echo.place].append(echo)
+    while by_place:
+        places = list(by_place)[:_SOCKETS]
+        yield [echo for place in places for echo in by_place[place][:_PER_SOCKET]]
+        for place in places:
+            by_place[place] = by_place[place][_PER_SOCKET:]
+            if not by_place[place]:
+                del by_place[place]
+
+
+def _judge_silence(echo: Echo, doubt: str, unresolved: set[str]) -> EchoResult:
+    """Say what silence means. `unresolved` are the addresses that nobody answered for in the source's ARP table."""
+    why = f"no answer from {echo.address}"
+    if not echo.sent:
+        doubt = f"nothing could be sent: {echo.trouble}"
+    elif echo.address in unresolved:
+        why = f"no answer: nobody answers ARP for {echo.address}"
+    return EchoResult(answered=False, why=f"{why}, but {doubt}" if doubt else why, measured=not doubt)

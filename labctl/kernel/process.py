@@ -1,0 +1,69 @@
+"""The one door through which programs are started, and found."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from labctl.errors import ToolMissing
+from labctl.model.ports import Completed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labctl.kernel.places import Places
+    from labctl.model.lab import Place
+
+# Debian keeps /usr/sbin out of an ordinary user's PATH.
+PATH = "/opt/labctl/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C", "LANG": "C"}
+
+_PACKAGES = {
+    "ip": "iproute2",
+    "bridge": "iproute2",
+    "brctl": "bridge-utils",
+    "ping": "iputils-ping",
+    "nft": "nftables",
+    "unshare": "util-linux",
+    "flock": "util-linux",
+}
+
+
+def find_tool(name: str) -> str | None:
+    """Find a program on PATH, /usr/sbin and /sbin included."""
+    return shutil.which(name) or shutil.which(name, path=PATH)
+
+
+def missing(name: str) -> ToolMissing:
+    """The error for a program that is not installed."""
+    package = _PACKAGES.get(name.partition("-")[0], name)
+    return ToolMissing(f"{name} is not installed", f"install the package {package}; labctl doctor names the command")
+
+
+class PlacePrograms:
+    """Programs at one place (port `Programs`)."""
+
+    def __init__(self, places: Places, place: Place) -> None:
+        """Run them there."""
+        self._places, self._place = places, place
+
+    def run(self, argv: Sequence[str], text: str = "") -> Completed:
+        """Run one to its end, in a session of its own: Ctrl-C is for labctl, not for what it is in the middle of."""
+        self._places.go(self._place)
+        try:
+            done = subprocess.run(  # noqa: S603 (argv is built by labctl, or typed by the person into their own world)
+                list(argv),
+                input=text,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+                cwd="/",
+                env=ENVIRONMENT,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise missing(argv[0]) from None
+        return Completed(done.returncode, done.stdout, done.stderr)

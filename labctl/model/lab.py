@@ -1,0 +1,114 @@
+"""The lab as data: nodes, containers, ranges and places. Addresses are the notes' own by default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network
+
+from labctl.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command runs or a packet starts: a node, a container on it, or one of the outer hosts."""
+
+    node: str
+    container: str = ""
+
+    def __str__(self) -> str:
+        """Spell it as the command line does: `master` or `master/a`."""
+        return f"{self.node}/{self.container}" if self.container else self.node
+
+
+INTERNET = Place("internet")
+VPC = Place("vpc")
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the kubelet hands to the plug-in: a name (`CNI_CONTAINERID`) on a node, with no interface but lo."""
+
+    name: str
+    node: str
+
+    @property
+    def place(self) -> Place:
+        """Where it lives."""
+        return Place(self.node, self.name)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine of the cluster: its address in the vpc, its share of the pod range, its containers."""
+
+    name: str
+    address: IPv4Address
+    pod_range: IPv4Network
+    containers: tuple[Container, ...]
+
+    @property
+    def place(self) -> Place:
+        """Where it lives."""
+        return Place(self.name)
+
+    @property
+    def bridge_address(self) -> IPv4Address:
+        """Give the bridge the first address of the pod range; it is the containers' gateway."""
+        return self.pod_range[1]
+
+    @property
+    def bridge_cidr(self) -> str:
+        """Spell the bridge's address with the range's prefix: `10.244.0.1/24`."""
+        return f"{self.bridge_address}/{self.pod_range.prefixlen}"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The whole address plan. The defaults live in `world/default.toml` only."""
+
+    bridge: str
+    cluster_range: IPv4Network
+    node_range: IPv4Network
+    gateway: IPv4Address
+    internet: IPv4Address
+    network: str
+    nodes: tuple[Node, ...]
+
+    @cached_property
+    def _nodes(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    def node(self, name: str) -> Node:
+        """Find a node by its name.
+
+        Raises:
+            UsageError: there is no such node.
+        """
+        try:
+            return self._nodes[name]
+        except KeyError:
+            names = ", ".join(self._nodes)
+            raise UsageError(f"there is no node '{name}'", f"the nodes are: {names}") from None
+
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """All containers, node by node."""
+        return tuple(container for node in self.nodes for container in node.containers)
+
+    def place(self, text: str) -> Place:
+        """Read `NODE`, `NODE/CONTAINER`, `internet` or `vpc` as typed on the command line.
+
+        Raises:
+            UsageError: no such node or container.
+        """
+        if text in (str(INTERNET), str(VPC)):
+            return Place(text)
+        name, _, container = text.partition("/")
+        node = self.node(name)
+        if container and container not in {each.name for each in node.containers}:
+            names = ", ".join(each.name for each in node.containers) or "none"
+            raise UsageError(f"there is no container '{container}' on {name}", f"its containers are: {names}")
+        if "/" in text and not container:
+            raise UsageError(f"'{text}' names no container", f"try: {name}/{node.containers[0].name}")
+        return Place(name, container)

@@ -1,0 +1,317 @@
+"""What the rest of labctl may ask of the machine. `labctl.kernel` implements these; nothing else touches it.
+
+Everything that goes in or comes out is a value (strings, tuples, frozen dataclasses), because the machine is asked
+through a process that lives inside the world (`kernel/agent.py`).
+All methods may raise `labctl.errors.KernelRefused` (or `WorldGone`, `ToolMissing` below it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labctl.errors import KernelRefused
+    from labctl.model.lab import Place
+
+
+@dataclass(frozen=True)
+class Link:
+    """A network interface. `kind` is rtnetlink's (`bridge`, `veth`, …; empty for lo and hardware).
+
+    `peer_index` is the index of the other end (IFLA_LINK), in the namespace that `peer_netns` numbers
+    (IFLA_LINK_NETNSID; None means this one).
+    """
+
+    index: int
+    name: str
+    kind: str
+    up: bool
+    mac: str
+    master: int | None = None
+    peer_index: int | None = None
+    peer_netns: int | None = None
+    hairpin: bool = False
+
+
+@dataclass(frozen=True)
+class Address:
+    """An IPv4 address of a link, as `address/prefix`."""
+
+    device: str
+    cidr: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """An IPv4 route; `destination` is `default` or `network/prefix`; empty strings where a part is not set."""
+
+    destination: str
+    via: str = ""
+    device: str = ""
+    source: str = ""
+    table: int = 254
+    kind: str = "unicast"
+    protocol: str = ""
+    metric: int = 0
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A permanent ARP entry."""
+
+    device: str
+    address: str
+    mac: str
+
+
+class Net(Protocol):
+    """The network namespace of one place. Looking is remembered until something is changed or `Kernel.refresh`."""
+
+    def links(self) -> tuple[Link, ...]:
+        """All interfaces."""
+
+    def addresses(self) -> tuple[Address, ...]:
+        """All IPv4 addresses."""
+
+    def routes(self) -> tuple[Route, ...]:
+        """The IPv4 routes of all tables but local."""
+
+    def neighbours(self) -> tuple[Neighbour, ...]:
+        """The permanent neighbour entries."""
+
+    def number_of(self, place: Place) -> int | None:
+        """Tell the number under which this namespace knows that of `place` (RTM_GETNSID), None where it has none."""
+
+    def route_to(self, address: str) -> Route | None:
+        """Ask which way a packet would take (`ip route get`); None if there is none."""
+
+    def add_bridge(self, name: str) -> None:
+        """Make a bridge; it is down. EEXIST is refused."""
+
+    def add_veth(self, name: str, peer: str, peer_place: Place) -> None:
+        """Make a veth pair, one end here, the other already in place there; both down."""
+
+    def delete_link(self, name: str) -> None:
+        """Take a link away; gone already is success."""
+
+    def set_up(self, name: str) -> None:
+        """Bring a link up."""
+
+    def set_master(self, name: str, bridge: str) -> None:
+        """Make a link a port of a bridge; an empty `bridge` releases it."""
+
+    def add_address(self, device: str, cidr: str) -> None:
+        """Give a link an address; there already is success."""
+
+    def delete_address(self, device: str, cidr: str) -> None:
+        """Take an address away; gone already is success."""
+
+    def add_route(self, destination: str, via: str, device: str = "") -> None:
+        """Add or replace a route in the main table."""
+
+    def delete_route(self, destination: str, via: str = "") -> None:
+        """Take a route of the main table away; gone already is success."""
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What is at a path: `file`, `folder`, `link` or `other`; for links, what they say."""
+
+    kind: str
+    target: str = ""
+
+
+class Files(Protocol):
+    """The files of one node, seen as its processes see them. Paths are absolute, inside the node."""
+
+    def info(self, path: str) -> FileInfo | None:
+        """Tell what is there, without following a link; None for nothing."""
+
+    def read(self, path: str) -> str | None:
+        """Read a text file; None if there is none."""
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """List a folder, sorted; empty if there is none."""
+
+    def write(self, path: str, text: str) -> None:
+        """Write a text file whole, or not at all (written beside it, then renamed)."""
+
+    def exchange(self, path: str, lock: str, old: str, new: str) -> bool:
+        """Under flock(2) on the file `lock`: if `path` holds `old`, make it hold `new`; tell whether it did."""
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and its parents; there already is success."""
+
+    def link(self, path: str, target: str) -> None:
+        """Make a symbolic link, or turn an existing one (as `ln -sfT`)."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file, a link or an empty folder (unmounted first where it is a mount); gone already is success."""
+
+    def same_namespace(self, path: str, place: Place) -> bool:
+        """Tell whether `path` (links followed) is the network namespace of `place`."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A program that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Programs(Protocol):
+    """Programs at one place, in all of its namespaces, as uid 0 of the world."""
+
+    def run(self, argv: Sequence[str], text: str = "") -> Completed:
+        """Run one to its end with `text` as its standard input.
+
+        Raises:
+            ToolMissing: it is not installed.
+        """
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule as `iptables-save` spells it: the words after `-A CHAIN`."""
+
+    chain: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """One table: the policy of each built-in chain (`-` for the user's own), and the rules in order."""
+
+    policies: tuple[tuple[str, str], ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    def policy(self, chain: str) -> str:
+        """The policy of a chain; ACCEPT where the kernel has no such table yet."""
+        return dict(self.policies).get(chain, "ACCEPT")
+
+    def of(self, chain: str) -> tuple[Rule, ...]:
+        """The rules of one chain, in order."""
+        return tuple(rule for rule in self.rules if rule.chain == chain)
+
+
+class Firewall(Protocol):
+    """The packet filter of one node, through `iptables -w` (whichever backend the node's `iptables` is)."""
+
+    def table(self, name: str) -> Ruleset:
+        """Read one table; remembered until something is changed or `Kernel.refresh`."""
+
+    def append(self, table: str, chain: str, words: Sequence[str]) -> None:
+        """Append a rule at the end of a chain (`-A`)."""
+
+    def insert(self, table: str, chain: str, words: Sequence[str]) -> None:
+        """Insert a rule at the head of a chain (`-I`)."""
+
+    def delete(self, table: str, chain: str, words: Sequence[str]) -> None:
+        """Delete one rule (`-D`); gone already is success."""
+
+    def set_policy(self, chain: str, policy: str) -> None:
+        """Set the policy of a built-in chain of the filter table (`-P`)."""
+
+    def other_backend(self) -> str:
+        """What the backend that `iptables` is not holds (`iptables-save` text); empty if nothing."""
+
+
+@dataclass(frozen=True)
+class CloudRoute:
+    """A route of the vpc."""
+
+    name: str
+    network: str
+    destination: str
+    next_hop: str
+    priority: int = 1000
+    description: str = ""
+
+
+class Cloud(Protocol):
+    """The routes of the cloud network."""
+
+    def routes(self) -> tuple[CloudRoute, ...]:
+        """All routes, in the order of their names."""
+
+    def forwards(self, route: CloudRoute) -> bool:
+        """Tell whether the vpc's kernel really holds this route."""
+
+    def create(self, route: CloudRoute) -> None:
+        """Create a route; the name must be free."""
+
+    def delete(self, name: str) -> None:
+        """Delete a route; gone already is success."""
+
+
+class Scanner(Protocol):
+    """nmap on one node."""
+
+    def answering(self, pod_range: str) -> tuple[str, ...]:
+        """Ask a range who answers (`nmap -sn`); remembered until `Kernel.refresh`."""
+
+    def listed(self, pod_range: str) -> tuple[str, ...]:
+        """List the addresses of a range (`nmap -sL -n`), network and broadcast included."""
+
+
+@dataclass(frozen=True)
+class EchoResult:
+    """What came of a ping: answered, silence (believed only after a control was answered), or an error at once."""
+
+    answered: bool
+    why: str = ""
+    measured: bool = True
+
+
+class Packets(Protocol):
+    """Real packets, many at once."""
+
+    def ping(self, asks: Sequence[tuple[Place, str]]) -> tuple[EchoResult, ...]:
+        """Ping from each place to each address, all side by side; same order as asked."""
+
+    def converse_all(self, asks: Sequence[tuple[Place, str, int]]) -> tuple[str | KernelRefused, ...]:
+        """Open TCP connections (from, to, port) side by side.
+
+        Gives the first line that each heard, empty where none came about, and an error where that could not be told.
+        """
+
+
+class Kernel(Protocol):
+    """All of it, place by place."""
+
+    def net(self, place: Place) -> Net:
+        """The network namespace of a place."""
+
+    def files(self, node: str) -> Files:
+        """The files of a node."""
+
+    def programs(self, place: Place) -> Programs:
+        """Programs at a place."""
+
+    def firewall(self, node: str) -> Firewall:
+        """The packet filter of a node."""
+
+    def scanner(self, node: str) -> Scanner:
+        """nmap on a node."""
+
+    @property
+    def cloud(self) -> Cloud:
+        """The routes of the cloud network."""
+
+    @property
+    def packets(self) -> Packets:
+        """Real packets."""
+
+    def setting(self, place: Place, name: str) -> str | None:
+        """Read a sysctl (`net.ipv4.ip_forward`) of a place's network namespace; None if it does not exist."""
+
+    def namespace_path(self, place: Place) -> str:
+        """`/proc/PID/ns/net` of a place's first process, as the world numbers it (a runtime's `CNI_NETNS`)."""
+
+    def refresh(self) -> None:
+        """Forget what was read; the next look asks the kernel."""

@@ -1,0 +1,107 @@
+"""What a resource is, what looking at one can answer, and what follows from the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+
+if TYPE_CHECKING:
+    from labctl.model.ports import Kernel
+    from labctl.model.shell import Dialect, Shell
+
+
+@dataclass(frozen=True)
+class Absent:
+    """It is not there (`why` names what was looked for, when that is not plain from the key)."""
+
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Present:
+    """It is there; each `drift` is a sentence that names the object, what was found and what was expected.
+
+    `note` says why something that was typed differently counts.
+    """
+
+    drift: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Something that is not the lab's holds the name."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """It could not be looked at: a tool is missing, permission was refused, the namespace is gone."""
+
+    why: str
+    hint: str = ""
+
+
+Seen: TypeAlias = Absent | Present | Foreign | Unknown
+
+
+@runtime_checkable
+class Resource(Protocol):
+    """One kernel, file or cloud object, described. It holds no state; the kernel does."""
+
+    @property
+    def key(self) -> str:
+        """Name it uniquely in the course: `bridge:master/cni0`."""
+
+    def observe(self, kernel: Kernel) -> Seen:
+        """Look; write nothing."""
+
+    def apply(self, kernel: Kernel) -> None:
+        """Make it present, from absent or drifted."""
+
+    def revert(self, kernel: Kernel) -> None:
+        """Make it absent, whoever made it; absent already is success."""
+
+    def shell(self, dialect: Dialect) -> Shell:
+        """Spell it as commands; pure."""
+
+
+class Action(StrEnum):
+    """What a plan says of one resource."""
+
+    CREATE = "create"
+    REPAIR = "repair"
+    KEEP = "keep"
+    REFUSE = "refuse"
+
+
+def decide(seen: Seen) -> tuple[Action, str]:
+    """Decide what to do about what was seen, and say why."""
+    match seen:
+        case Absent(why):
+            return Action.CREATE, why or "it is not there"
+        case Present(()) as present:
+            return Action.KEEP, present.note or "it is there as it should be"
+        case Present(drift):
+            return Action.REPAIR, "; ".join(drift)
+        case Foreign(why) | Unknown(why):
+            return Action.REFUSE, why
+    raise AssertionError(seen)
+
+
+def state_of(seen: Seen) -> tuple[str, str]:
+    """Name the state as the JSON does (`present`, `absent`, `drifted`, `foreign`, `unknown`), and why."""
+    match seen:
+        case Absent(why):
+            return "absent", why
+        case Present(()) as present:
+            return "present", present.note
+        case Present(drift):
+            return "drifted", "; ".join(drift)
+        case Foreign(why):
+            return "foreign", why
+        case Unknown(why):
+            return "unknown", why
+    raise AssertionError(seen)

@@ -1,0 +1,124 @@
+"""Equivalent commands as a small tree; text is derived from it, with the quoting done in one place.
+
+A word is a `str` (taken literally), a `Var` (a shell variable) or a tuple of both, joined without a space.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Dialect: TypeAlias = Literal["notes", "iproute2"]
+DIALECTS: tuple[Dialect, ...] = ("notes", "iproute2")
+
+
+@dataclass(frozen=True)
+class Var:
+    """A shell variable, `$name`."""
+
+    name: str
+
+
+Word: TypeAlias = "str | Var | tuple[str | Var, ...]"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One command."""
+
+    argv: tuple[Word, ...]
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Pipe:
+    """Commands joined by `|`."""
+
+    stages: tuple[Run, ...]
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """What a command prints goes to a file: `>`, or `>>` with `append`."""
+
+    command: Run | Pipe
+    path: Word
+    append: bool = False
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What a command prints becomes a variable: `name=$(…)`."""
+
+    name: str
+    command: Run | Pipe
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Assign:
+    """A variable gets a value that is known."""
+
+    name: str
+    value: Word
+    comment: str = ""
+
+
+Statement: TypeAlias = Run | Pipe | Redirect | Capture | Assign
+
+
+@dataclass(frozen=True)
+class Shell:
+    """How a resource is made, taken away and looked at by hand."""
+
+    do: tuple[Statement, ...]
+    undo: tuple[Statement, ...]
+    look: tuple[Statement, ...] = ()
+
+
+def _render_word(word: Word) -> str:
+    if isinstance(word, str):
+        return shlex.quote(word)
+    parts = word if isinstance(word, tuple) else (word,)
+    inside = "".join(
+        f"${{{part.name}}}" if isinstance(part, Var) else _escape_in_double_quotes(part) for part in parts
+    )
+    if len(parts) == 1 and isinstance(parts[0], Var):
+        inside = f"${parts[0].name}"
+    return f'"{inside}"'
+
+
+def _escape_in_double_quotes(text: str) -> str:
+    for special in ("\\", '"', "$", "`"):
+        text = text.replace(special, "\\" + special)
+    return text
+
+
+def render_command(statement: Statement) -> str:
+    """Spell one statement as bash reads it, without its comment."""
+    match statement:
+        case Run(argv):
+            return " ".join(_render_word(word) for word in argv)
+        case Pipe(stages):
+            return " | ".join(render_command(stage) for stage in stages)
+        case Redirect(command, path, append):
+            return f"{render_command(command)} {'>>' if append else '>'} {_render_word(path)}"
+        case Capture(name, command):
+            return f"{name}=$({render_command(command)})"
+        case Assign(name, value):
+            return f"{name}={_render_word(value)}"
+
+
+def render_script(statements: tuple[Statement, ...]) -> str:
+    """Spell statements as a script, each with its comment on the line above."""
+    lines: list[str] = []
+    for statement in statements:
+        if statement.comment:
+            if lines:
+                lines.append("")
+            lines += [f"# {line}" for line in statement.comment.splitlines()]
+        lines.append(render_command(statement))
+    return "\n".join(lines) + "\n" if lines else ""

@@ -1,0 +1,56 @@
+"""A step of a course, as its author writes it: data and two functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from labctl.model.lab import Lab, Node
+    from labctl.model.probe import Probe
+    from labctl.model.resource import Resource
+
+
+class ResourcesOf(Protocol):
+    """The resources of a step on one node, in the order in which they are made."""
+
+    def __call__(self, lab: Lab, node: Node, /) -> tuple[Resource, ...]:
+        """Describe them; look at nothing."""
+
+
+def _no_probes(_lab: Lab, _node: Node) -> tuple[Probe, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the author of a step writes in `step.py`.
+
+    `notes` quotes the lines that the step rebuilds. `whole_lab` marks a step that is one for all nodes; its functions
+    are called once, with the first node.
+    """
+
+    title: str
+    notes: str
+    resources: ResourcesOf
+    probes: Callable[[Lab, Node], tuple[Probe, ...]] = _no_probes
+    hints: tuple[str, ...] = ()
+    whole_lab: bool = False
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A step in its course: the number comes from the folder's name, the explanation from the folder."""
+
+    number: int
+    slug: str
+    step: Step
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """The step's title."""
+        return self.step.title

@@ -1,0 +1,27 @@
+"""A node's store of reserved addresses, as read: a text file, `ADDRESS OWNER` a line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labctl.model.lab import Container
+    from labctl.model.ports import Kernel
+
+
+def store_folder(network: str) -> str:
+    """Where a node's reservations are, as host-local has them (`/var/lib/cni/networks/NETWORK`)."""
+    return f"/var/lib/cni/networks/{network}"
+
+
+def read_reservations(kernel: Kernel, node: str, network: str) -> tuple[tuple[str, str], ...]:
+    """The pairs (address, whose) of a node's store, in the order of the file."""
+    text = kernel.files(node).read(f"{store_folder(network)}/reserved") or ""
+    words = (line.split() for line in text.splitlines())
+    return tuple((each[0], each[1]) for each in words if len(each) > 1)
+
+
+def reserved_address(kernel: Kernel, container: Container, network: str) -> str | None:
+    """The address that is reserved for a container, None if none is."""
+    pairs = read_reservations(kernel, container.node, network)
+    return next((address for address, whose in pairs if whose == container.name), None)

@@ -1,0 +1,115 @@
+"""What the sandbox's file system holds of its own: scratch folders, windows, and the small programs on PATH."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labctl.model.world import Scratch, Text, Window
+from labctl.world.state import INSIDE, SHARED_INSIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+BIN = INSIDE / "bin"
+BASHRC = INSIDE / "bashrc"
+# Bounds are for the whole world: someone who fills a disk in there fills at most this much memory.
+WORLD_SCRATCH = (
+    Scratch("/tmp", 64, "1777"),  # noqa: S108 (the world's own)
+    Scratch("/opt", 64),
+    Scratch("/var/log", 16),
+    Scratch("/root", 64, "0700"),
+    Scratch("/home", 64),
+)
+HOST_SCRATCH = (Scratch("/run", 16), Scratch("/var/lib", 16))
+
+_SUDO = """\
+#!/bin/sh
+# In the lab you are root already: this only runs its arguments.
+while [ $# -gt 0 ]; do
+  case $1 in
+    -u|-g|-C|-p|--user|--group) shift 2 ;;
+    -i|-s|--login|--shell) shift; [ $# -gt 0 ] || set -- bash ;;
+    --) shift; break ;;
+    -*) shift ;;
+    *) break ;;
+  esac
+done
+[ $# -gt 0 ] || { echo "usage: sudo command ..." >&2; exit 1; }
+exec env "$@"
+"""
+
+_BASHRC = r"""\
+[ -f /etc/bash.bashrc ] && . /etc/bash.bashrc
+PS1='root@${LABCTL_PLACE:-\h}:\w\$ '
+alias ls='ls --color=auto'
+"""
+
+
+def scratch_folders(home: Path, needed: Iterable[Path], *, as_root: bool) -> tuple[Scratch, ...]:
+    """The folders that get a memory file system: the usual ones, the person's home, and, for root, private folders.
+
+    A private folder on the way to labctl's own code (one that only root may enter) would lock the world's uid 0 out;
+    hidden by a scratch folder, the code appears in it through a window.
+    """
+    folders = list(WORLD_SCRATCH)
+    if home != Path("/") and home.is_dir() and not any(_covers(each, home) for each in folders):
+        folders.append(Scratch(str(home), 64, "0700"))
+    if as_root:
+        for path in needed:
+            for parent in reversed(path.parents):
+                if any(_covers(each, parent) for each in (*folders, *HOST_SCRATCH)):
+                    break
+                if not parent.stat().st_mode & 0o001:
+                    folders.append(Scratch(str(parent), 1))
+                    break
+    return tuple(folders)
+
+
+def windows(scratch: tuple[Scratch, ...], needed: Iterable[Path], shared: Path) -> tuple[Window, ...]:
+    """Keep labctl's own code and environment visible where a scratch folder would hide them, and the journal."""
+    hidden = [path for path in dict.fromkeys(needed) if any(_covers(each, path) for each in (*scratch, *HOST_SCRATCH))]
+    # Host scratch is mounted later, over these; code that lives below /run or /var/lib is not visible inside.
+    code = tuple(Window(str(path), str(path)) for path in hidden)
+    return (*code, Window(str(shared), str(SHARED_INSIDE), writable=True))
+
+
+def _covers(scratch: Scratch, path: Path) -> bool:
+    return path.is_relative_to(scratch.path)
+
+
+def needed_paths(code: Path) -> tuple[Path, ...]:
+    """What a labctl inside needs to start: the code, the environment and the Python below it."""
+    return tuple(dict.fromkeys((code, Path(sys.prefix), Path(sys.base_prefix), *_link_chain(Path(sys.executable)))))
+
+
+def _link_chain(path: Path) -> tuple[Path, ...]:
+    """The folders through which the interpreter's links lead."""
+    folders = []
+    while path.is_symlink():
+        path = path.parent / os.readlink(path)
+        folders.append(Path(os.path.normpath(path)).parent.parent)
+    return tuple(folder for folder in folders if folder not in (Path("/"), Path("/usr")))
+
+
+def texts(code: Path, backend: str) -> tuple[Text, ...]:
+    """The small programs of the world, in front of its PATH."""
+    programs = {
+        "sudo": _SUDO,
+        "labctl": _launcher(code, "labctl.__main__"),
+        "gcloud": _launcher(code, "labctl.cli.gcloud"),
+    }
+    if backend:
+        for name in ("iptables", "iptables-save", "iptables-restore"):
+            own = name.replace("iptables", f"iptables-{backend}")
+            programs[name] = f'#!/bin/sh\nexec {own} "$@"\n'
+    scripts = tuple(Text(str(BIN / name), content, 0o755) for name, content in programs.items())
+    return (*scripts, Text(str(BASHRC), _BASHRC))
+
+
+def _launcher(code: Path, module: str) -> str:
+    start = f"import sys; sys.path.insert(0, {str(code)!r}); from {module} import main; sys.exit(main())"
+    quoted = start.replace("'", "'\\''")
+    return f"#!/bin/sh\nexec '{sys.executable}' -P -B -c '{quoted}' \"$@\"\n"

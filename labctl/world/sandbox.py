@@ -1,0 +1,232 @@
+"""The sandbox: a tree of namespaces owned by the caller, in which the lab's machines live.
+
+::
+
+     internet ── vpc ──┬── master    a  b
+                       └── worker    c  d
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labctl.errors import KernelRefused, UsageError
+from labctl.model.lab import INTERNET, VPC, Place
+from labctl.model.world import BootPlan, Host
+from labctl.world import furniture
+from labctl.world.state import Saved, State
+from labctl.world.topology import read_lab
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from labctl.model.lab import Lab, Node
+    from labctl.model.ports import Kernel
+    from labctl.model.world import Kind, Machine, Session, WorldRecord
+    from labctl.world.topology import Document
+
+# The id that a world of root's maps its uid 0 to: of nobody on the machine. systemd and distributions hand out nothing
+# between 1879048192 and 2147483647 (systemd, UIDS-GIDS.md).
+UNPRIVILEGED_ID = 1_900_000_000
+CODE = Path(__file__).parents[2]
+INTERNET_SERVER = CODE / "labctl/kernel/internet.py"
+_PAUSE = ("sleep", "infinity")
+# Only what comes from a node's own address may leave for the internet; table 100 is the way there.
+_TABLE = "100"
+
+
+@dataclass(frozen=True)
+class World:
+    """A sandbox that stands, with the lab that it was made for."""
+
+    saved: Saved
+    lab: Lab
+
+    @property
+    def record(self) -> WorldRecord:
+        """Who keeps it alive."""
+        return self.saved.record
+
+
+class Sandbox:
+    """Makes, finds and takes away the one world of a home."""
+
+    def __init__(self, state: State, machine: Machine, environment: Mapping[str, str]) -> None:
+        """Use this home, and this machine."""
+        self._state, self._machine, self._environment = state, machine, environment
+
+    def find(self) -> World | None:
+        """Give the world that stands, if one does."""
+        saved = self._state.load()
+        if saved is None or not self._machine.stands(saved.record):
+            return None
+        return World(saved, read_lab(saved.topology))
+
+    def lost(self) -> Saved | None:
+        """Give what is known of a world that died without `down`: a reboot, or its first process was killed."""
+        saved = self._state.load()
+        return saved if saved is not None and not self._machine.stands(saved.record) else None
+
+    def up(self, topology: Document, kind: Kind = "sandbox") -> World:
+        """Make the world. On failure, or when labctl is killed in the middle, nothing of it is left.
+
+        Raises:
+            UsageError: the topology is wrong, or `privileged` was asked for without root.
+            KernelRefused: namespaces or tools refused.
+        """
+        lab = read_lab(topology)
+        as_root = os.geteuid() == 0
+        if kind == "privileged" and not as_root:
+            raise UsageError("up --privileged needs root", "sudo ./lab up --privileged")
+        self._check_tools()
+        owner = None if kind == "privileged" else (UNPRIVILEGED_ID if as_root else os.geteuid())
+        self._state.prepare(owner if as_root else None)
+        self._state.open_journal_file()
+        with self._machine.boot(self._plan(lab, owner), kind) as record:
+            saved = Saved(record, topology)
+            session = self._machine.enter(record, lab, netlink=False)
+            try:
+                _draw(session.kernel, lab)
+                marker = self._state.text_of(saved)
+                session.kernel.files(lab.nodes[0].name).write("/opt/labctl/world.json", marker)
+            finally:
+                session.close()
+            self._state.save(saved)
+        return World(saved, lab)
+
+    def enter(self, world: World, *, netlink: bool = True) -> Session:
+        """Start a process inside that does what is asked of it."""
+        return self._machine.enter(world.record, world.lab, netlink=netlink)
+
+    def run(self, world: World, place: Place, argv: Sequence[str], environment: Mapping[str, str]) -> int:
+        """Run a command at a place on this terminal; its exit code.
+
+        Raises:
+            LabctlFailed: it could not be started.
+        """
+        return self._machine.run_attached(world.record, place, argv, environment)
+
+    def missing_keepers(self, world: World) -> tuple[str, ...]:
+        """Name the places whose process is gone: a world half dead."""
+        return self._machine.missing_keepers(world.record)
+
+    def down(self) -> bool:
+        """Take the world away and forget it; tell whether one stood."""
+        saved = self._state.load()
+        if saved is None:
+            return False
+        stood = self._machine.stands(saved.record)
+        if stood:
+            self._machine.end(saved.record)
+        self._state.forget()
+        return stood
+
+    def _check_tools(self) -> None:
+        for tool in ("ip", "iptables", "iptables-restore"):
+            if self._machine.find_tool(tool) is None:
+                raise self._machine.missing(tool)
+
+    def _plan(self, lab: Lab, owner: int | None) -> BootPlan:
+        home = Path(self._environment.get("HOME") or "/")
+        needed = furniture.needed_paths(CODE)
+        scratch = furniture.scratch_folders(home, needed, as_root=os.geteuid() == 0)
+        backend = self._environment.get("LABCTL_IPTABLES", "")
+        if backend not in ("", "nft", "legacy"):
+            raise UsageError(f"LABCTL_IPTABLES={backend} is no backend of iptables", "nft or legacy")
+        server = (self._machine.python(), "-I", "-S", "/opt/labctl/internet.py", "0.0.0.0")  # noqa: S104 (in the world)
+        source = INTERNET_SERVER.read_text(encoding="utf-8")
+        texts = (*furniture.texts(CODE, backend), furniture.Text("/opt/labctl/internet.py", source))
+        return BootPlan(
+            unprivileged_id=owner,
+            scratch=scratch,
+            host_scratch=furniture.HOST_SCRATCH,
+            windows=furniture.windows(scratch, needed, self._state.shared),
+            texts=texts,
+            hosts=(
+                Host(str(INTERNET), server, announces=True),
+                Host(str(VPC), _PAUSE),
+                *(Host(node.name, _PAUSE, tuple(each.name for each in node.containers)) for node in lab.nodes),
+            ),
+        )
+
+
+def _draw(kernel: Kernel, lab: Lab) -> None:
+    """Connect the machines, and leave each node as the notes find it after Docker."""
+    _script(kernel, VPC, _vpc_script(kernel, lab))
+    _script(
+        kernel,
+        INTERNET,
+        f"""\
+ip -batch - <<END
+link set lo up
+addr add {lab.internet}/32 dev eth0
+link set eth0 up
+route add {lab.gateway} dev eth0
+route add default via {lab.gateway}
+END
+""",
+    )
+    for node in lab.nodes:
+        _script(kernel, node.place, _node_script(lab, node))
+
+
+def _script(kernel: Kernel, place: Place, script: str) -> None:
+    done = kernel.programs(place).run(("sh", "-e", "-s"), script)
+    if done.code != 0:
+        raise KernelRefused(f"{place} could not be set up: {done.err.strip() or done.out.strip()}", "try: labctl doctor")
+
+
+def _vpc_script(kernel: Kernel, lab: Lab) -> str:
+    """A router that knows only routes that it was given, and lets only the nodes' own addresses out."""
+    lines = ["link set lo up", "route add blackhole default"]
+    ends = [(str(INTERNET), INTERNET), *((node.name, node.place) for node in lab.nodes)]
+    for name, place in ends:
+        pid = kernel.namespace_path(place).split("/")[2]
+        # No interface may be called `master` (a keyword of ip link set): hence the v.
+        lines += [
+            f"link add v{name} type veth peer name eth0 netns {pid}",
+            f"addr add {lab.gateway}/32 dev v{name}",
+            f"link set v{name} up",
+        ]
+    lines.append(f"route add {lab.internet} dev v{INTERNET} table {_TABLE}")
+    for node in lab.nodes:
+        lines += [
+            f"route add {node.address} dev v{node.name}",
+            f"rule add iif v{node.name} from {node.address} lookup {_TABLE}",
+        ]
+    batch = "\n".join(lines)
+    return f"""\
+cd /proc/sys/net/ipv4
+echo 1 > ip_forward
+for each in all default; do
+  echo 0 > conf/$each/send_redirects
+  echo 0 > conf/$each/rp_filter
+done
+ip -batch - <<END
+{batch}
+END
+"""
+
+
+def _node_script(lab: Lab, node: Node) -> str:
+    return f"""\
+ip -batch - <<END
+link set lo up
+addr add {node.address}/32 dev eth0
+link set eth0 up
+route add {lab.gateway} dev eth0
+route add default via {lab.gateway}
+END
+echo 1 > /proc/sys/net/ipv4/ip_forward
+if [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ]; then
+  echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables
+fi
+iptables-restore --noflush <<END
+*filter
+:FORWARD DROP [0:0]
+COMMIT
+END
+"""

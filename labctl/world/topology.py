@@ -1,0 +1,192 @@
+"""Reads the address plan of a lab, checks it, and makes larger ones by the same pattern."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from ipaddress import IPv4Address, IPv4Network
+from itertools import combinations
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from labctl.errors import UsageError
+from labctl.model.lab import Container, Lab, Node
+
+Document: TypeAlias = "dict[str, Any]"
+
+DEFAULT = Path(__file__).with_name("default.toml")
+MOST_NODES = 50
+MOST_CONTAINERS = 200
+# A node's name becomes the interface v<name> in the vpc; IFNAMSIZ leaves 15 characters (if_nametoindex(3)).
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,12}")
+_BRIDGE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
+_RESERVED = frozenset({"internet", "vpc", "all", "lab"})
+# Network, bridge and broadcast address are nobody's.
+_TAKEN_ADDRESSES = 3
+_TOP = {"bridge", "network", "cluster_range", "node_range", "gateway", "internet", "node"}
+_NODE = {"name", "address", "pod_range", "containers"}
+
+
+def read_file(path: Path) -> Document:
+    """Read a topology file (TOML).
+
+    Raises:
+        UsageError: it cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise UsageError(f"the topology {path} cannot be read: {reason}", f"an example: {DEFAULT}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"the topology {path} is not TOML: {error}", f"an example: {DEFAULT}") from None
+
+
+def spread(nodes: int | None, containers: int | None) -> Document:
+    """Make a topology of so many nodes and containers a node, by the pattern of the default one.
+
+    Raises:
+        UsageError: too few or too many.
+    """
+    document = read_file(DEFAULT)
+    if nodes is None and containers is None:
+        return document
+    nodes = len(document["node"]) if nodes is None else nodes
+    containers = len(document["node"][0]["containers"]) if containers is None else containers
+    if not 1 <= nodes <= MOST_NODES:
+        raise UsageError(f"{nodes} nodes cannot be made", f"from 1 to {MOST_NODES}: labctl up --nodes 5")
+    if not 1 <= containers <= MOST_CONTAINERS:
+        raise UsageError(
+            f"{containers} containers a node cannot be made", f"from 1 to {MOST_CONTAINERS}: labctl up --containers 20"
+        )
+    first = IPv4Address(document["node"][0]["address"])
+    ranges = IPv4Network(document["cluster_range"]).subnets(new_prefix=24)
+    document["node"] = [
+        {
+            "name": "master" if number == 0 else "worker" + (str(number) if number > 1 else ""),
+            "address": str(first + number),
+            "pod_range": str(pod_range),
+            "containers": [_letters(number * containers + each) for each in range(containers)],
+        }
+        for number, pod_range in zip(range(nodes), ranges, strict=False)
+    ]
+    return document
+
+
+def _letters(number: int) -> str:
+    """Name containers a, b, …, z, aa, ab, …"""
+    name = ""
+    number += 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        name = chr(ord("a") + rest) + name
+    return name
+
+
+def read_lab(document: Document) -> Lab:
+    """Turn a topology into a lab, checked.
+
+    Raises:
+        UsageError: a field is missing, unknown or of the wrong form, or ranges overlap or are too small.
+    """
+    _check_fields(document, _TOP, "the topology")
+    entries = document["node"]
+    if not isinstance(entries, list) or not entries:
+        raise _wrong("the topology has no [[node]]")
+    lab = Lab(
+        bridge=_text(document, "bridge", _BRIDGE),
+        network=_text(document, "network", _NAME),
+        cluster_range=_range(document, "cluster_range"),
+        node_range=_range(document, "node_range"),
+        gateway=_address(document, "gateway"),
+        internet=_address(document, "internet"),
+        nodes=tuple(_read_node(entry) for entry in entries),
+    )
+    _check_lab(lab)
+    return lab
+
+
+def _read_node(entry: object) -> Node:
+    if not isinstance(entry, dict):
+        raise _wrong("a [[node]] is not a table")
+    _check_fields(entry, _NODE, f"node {entry.get('name', '?')}")
+    name = _text(entry, "name", _NAME)
+    names = entry["containers"]
+    if not isinstance(names, list) or not names or not all(isinstance(each, str) for each in names):
+        raise _wrong(f"the containers of {name} are not a list of names")
+    for each in names:
+        if not _NAME.fullmatch(each):
+            raise _wrong(f"'{each}' is no name for a container: letters, digits and -, at most 13")
+    containers = tuple(Container(each, name) for each in names)
+    return Node(name, _address(entry, "address"), _range(entry, "pod_range"), containers)
+
+
+def _check_lab(lab: Lab) -> None:
+    if len(lab.nodes) > MOST_NODES or any(len(node.containers) > MOST_CONTAINERS for node in lab.nodes):
+        raise _wrong(f"at most {MOST_NODES} nodes with {MOST_CONTAINERS} containers each")
+    names = [node.name for node in lab.nodes] + [container.name for container in lab.containers]
+    for name in names:
+        if names.count(name) > 1:
+            raise _wrong(f"the name '{name}' stands twice")
+        if name in _RESERVED:
+            raise _wrong(f"the name '{name}' is taken by the lab itself")
+    for first, second in combinations(lab.nodes, 2):
+        if first.pod_range.overlaps(second.pod_range):
+            raise _wrong(
+                f"the pod ranges of {first.name} ({first.pod_range}) and {second.name} ({second.pod_range}) overlap"
+            )
+        if first.address == second.address:
+            raise _wrong(f"{first.name} and {second.name} have the same address {first.address}")
+    if lab.cluster_range.overlaps(lab.node_range):
+        raise _wrong(f"cluster_range {lab.cluster_range} and node_range {lab.node_range} overlap")
+    if lab.internet in lab.cluster_range or lab.internet in lab.node_range:
+        raise _wrong(f"the internet's address {lab.internet} lies inside the lab's own ranges")
+    if lab.gateway not in lab.node_range:
+        raise _wrong(f"the gateway {lab.gateway} is not in node_range {lab.node_range}")
+    for node in lab.nodes:
+        _check_node(lab, node)
+
+
+def _check_node(lab: Lab, node: Node) -> None:
+    if not node.pod_range.subnet_of(lab.cluster_range):
+        raise _wrong(f"the pod range {node.pod_range} of {node.name} is not in cluster_range {lab.cluster_range}")
+    if node.address not in lab.node_range or node.address == lab.gateway:
+        raise _wrong(f"the address {node.address} of {node.name} is not a free one of node_range {lab.node_range}")
+    room = node.pod_range.num_addresses - _TAKEN_ADDRESSES
+    if room < len(node.containers):
+        raise _wrong(
+            f"the pod range {node.pod_range} of {node.name} is too small: room for {max(room, 0)} containers, "
+            f"{len(node.containers)} wanted"
+        )
+
+
+def _check_fields(entry: Document, wanted: set[str], where: str) -> None:
+    for field in sorted(wanted - set(entry)):
+        raise _wrong(f"{where} has no '{field}'")
+    for field in sorted(set(entry) - wanted):
+        raise _wrong(f"{where} has an unknown field '{field}'")
+
+
+def _text(entry: Document, field: str, form: re.Pattern[str]) -> str:
+    value = entry[field]
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise _wrong(f"{field} = {value!r} is no usable name ({form.pattern})")
+    return value
+
+
+def _range(entry: Document, field: str) -> IPv4Network:
+    try:
+        return IPv4Network(entry[field])
+    except (ValueError, TypeError) as error:
+        raise _wrong(f"{field} = {entry[field]!r} is no range: {error}") from None
+
+
+def _address(entry: Document, field: str) -> IPv4Address:
+    try:
+        return IPv4Address(entry[field])
+    except (ValueError, TypeError) as error:
+        raise _wrong(f"{field} = {entry[field]!r} is no address: {error}") from None
+
+
+def _wrong(what: str) -> UsageError:
+    return UsageError(f"the topology is not right: {what}", f"an example: {DEFAULT}")
