@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labctl.errors import CannotTell, KernelRefused, ToolMissing
@@ -15,9 +15,12 @@ from labctl.resources.iptables import IptablesRule
 from tests.iptables_memory import MemoryFirewall, OnlyFirewall
 from tests.iptables_rules import FROM, NAT, PODS, TO, WANTED, firewalls
 
+# Nothing here is about time, and a busy machine is no failure.
+PATIENTLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 CASES = st.sampled_from(WANTED).flatmap(lambda wanted: st.tuples(st.just(wanted), firewalls(wanted.table)))
 
 
+@PATIENTLY
 @given(CASES)
 def test_apply_makes_it_present_and_a_second_apply_changes_nothing(case: tuple[IptablesRule, MemoryFirewall]) -> None:
     wanted, firewall = case
@@ -31,6 +34,7 @@ def test_apply_makes_it_present_and_a_second_apply_changes_nothing(case: tuple[I
     assert firewall.changes == changes
 
 
+@PATIENTLY
 @given(CASES)
 def test_revert_makes_it_absent_and_a_second_revert_changes_nothing(case: tuple[IptablesRule, MemoryFirewall]) -> None:
     wanted, firewall = case
@@ -42,6 +46,7 @@ def test_revert_makes_it_absent_and_a_second_revert_changes_nothing(case: tuple[
     assert firewall.changes == changes
 
 
+@PATIENTLY
 @given(CASES)
 def test_apply_then_revert_gives_a_table_without_it_back(case: tuple[IptablesRule, MemoryFirewall]) -> None:
     wanted, firewall = case
@@ -53,6 +58,7 @@ def test_apply_then_revert_gives_a_table_without_it_back(case: tuple[IptablesRul
     assert firewall.save() == before
 
 
+@PATIENTLY
 @given(CASES)
 def test_apply_changes_something_exactly_where_looking_said_so(case: tuple[IptablesRule, MemoryFirewall]) -> None:
     wanted, firewall = case
@@ -81,6 +87,7 @@ def test_undoing_one_direction_leaves_the_other(undone: IptablesRule, left: Ipta
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1)
 
 
+@PATIENTLY
 @given(st.lists(WORDS))
 def test_what_is_spelled_is_read_back(words: list[str]) -> None:
     tables = {"filter": Ruleset((("FORWARD", "DROP"),), (Rule("FORWARD", tuple(words)),))}

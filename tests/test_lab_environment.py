@@ -52,6 +52,13 @@ def test_the_making_is_told_on_stderr_only(checkout: Checkout) -> None:
     assert all("--require-hashes" in call for call in checkout.calls("pip install"))
 
 
+def test_everybody_who_may_read_the_checkout_may_use_its_environment(checkout: Checkout) -> None:
+    answer = checkout.run(by=("/bin/sh", "-c", 'umask 077; exec "$0"'))
+    assert answer.report["umask"] == 0o077
+    for path in checkout.environment.rglob("*"):
+        assert path.is_symlink() or path.stat().st_mode & 0o044 == 0o044, path
+
+
 def test_a_changed_lock_file_makes_it_anew(made: Checkout) -> None:
     (made.environment / "left over").touch()
     (made.root / "requirements.lock").write_text("# another version\n")
@@ -87,6 +94,17 @@ def test_without_cmp_it_is_compared_all_the_same(made: Checkout) -> None:
     (made.programs / "cmp").unlink()
     assert "making the environment" not in made.run().err
     (made.root / "requirements.lock").write_text("# another version\n")
+    assert "making the environment" in made.run().err
+
+
+def test_an_old_environment_is_not_taken_for_whole_after_a_failed_renewal(made: Checkout) -> None:
+    lock_file = made.root / "requirements.lock"
+    before = lock_file.read_text()
+    lock_file.write_text("# another version\n")
+    answer = made.run(VENV_FAILS="yes")
+    assert (answer.code, answer.out) == (5, "")
+    assert answer.err.splitlines()[-2].endswith(f"could not make {made.environment}: no room")
+    lock_file.write_text(before)
     assert "making the environment" in made.run().err
 
 
@@ -157,7 +175,11 @@ def test_real_pip_takes_from_the_wheelhouse_only_what_the_lock_file_means(checko
     assert "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES" in refused.err
     assert "error: pip could not install what requirements.lock lists" in refused.err
     write_wheel(wheels, "lab_needs_this", "1")
-    assert checkout.run(LAB_WHEELHOUSE="wheel house").code == 7
+    elsewhere = str(checkout.base / "elsewhere")
+    answer = checkout.run(
+        LAB_WHEELHOUSE="wheel house", PIP_TARGET=elsewhere, PIP_PREFIX=elsewhere, PIP_ROOT=elsewhere, PIP_USER="yes"
+    )
+    assert answer.code == 7, answer.err
     python = str(checkout.environment / "bin" / "python")
     assert subprocess.run([python, "-I", "-c", "import lab_needs_this"], check=False).returncode == 0
     # what only builds packages is gone again: its hook would run at every start

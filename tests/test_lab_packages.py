@@ -47,9 +47,11 @@ MANAGERS = {
 REFRESH = {"apt-get": "apt-get update", "pacman": "pacman -Sy"}
 APT_WAITS = " -o DPkg::Lock::Timeout=120"
 
-# In place of a package manager: records; then puts in place whatever the test laid ready, or fails if it is told to.
+# In place of a package manager: records, talks, reads, and puts in place what the test laid ready; fails if told to.
 MANAGER = """
 echo "${0##*/} $*" >>"$CALLS"
+echo "so much to say"
+cat
 base=${CALLS%/*}
 case " $* " in
     *" update "* | *" -Sy "*) rm -f "$base/lists are old" ;;
@@ -113,8 +115,8 @@ def test_root_installs_all_that_is_missing_at_once(checkout: Checkout, manager: 
     take_away(checkout, *TOOLS)
     take_python_away(checkout)
     command, tools, python, _ = MANAGERS[manager]
-    answer = checkout.run()
-    assert answer.code == 7
+    answer = checkout.run(text="for labctl")
+    assert (answer.code, answer.report["input"]) == (7, "for labctl")
     assert f"lab: missing: python3-venv {' '.join(TOOLS)}\n" in answer.err
     assert f"lab: installing with {manager}: {python} {tools}\n" in answer.err
     assert checkout.calls(manager) == [f"{command} {python} {tools}" + (APT_WAITS if manager == "apt-get" else "")]

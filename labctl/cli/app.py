@@ -69,7 +69,7 @@ def main() -> int:
         with suppress(AttributeError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper when there is one
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="labctl", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Abort:
         return _interrupted()

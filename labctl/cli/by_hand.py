@@ -56,6 +56,10 @@ def execute(
     Examples: labctl exec worker -- ip route, labctl exec master/a -- ping -c1 10.244.0.1
     """
     session = Session()
+    # What stands before the command is ours; what stands in it is the command's own.
+    command = command[1:] if command[0] == "--" else command
+    if not command:
+        raise UsageError("there is no command to run", f"labctl exec {place} -- ip route")
     try:
         world = _world(session, "exec")
         where = world.lab.place(place)
@@ -94,6 +98,10 @@ def snapshot(
 
 
 def _world(session: Session, purpose: str) -> World:
+    """The world; the lock is held only to make one: two `exec` in one pipe must not wait for each other."""
+    world = session.sandbox.find()
+    if world is not None:
+        return world
     with session.locked(purpose):
         return session.world()
 

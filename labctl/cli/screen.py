@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -47,14 +48,21 @@ class Screen:
         return {True: "✓", False: "✗", None: "?"} if fancy else {True: "ok", False: "NO", None: "??"}
 
     def say(self, text: str = "", style: str = "", indent: int = 0) -> None:
-        """Print a paragraph, wrapped, with every line indented."""
-        line = Text(text, style=style)
-        if not indent:
-            self.console.print(line)
-            return
-        room = max(self.console.width - indent, 20)
-        for part in line.wrap(self.console, room):
-            self.console.print(Text(" " * indent).append_text(part))
+        """Print a paragraph, wrapped, with every line indented and the later ones a little more."""
+        spaces = " " * indent
+        hanging = spaces + ("    " if indent else "")
+        lines = textwrap.wrap(
+            text,
+            self.console.width,
+            initial_indent=spaces,
+            subsequent_indent=hanging,
+            break_long_words=False,
+            break_on_hyphens=False,
+            drop_whitespace=True,
+            replace_whitespace=False,
+        )
+        for line in lines or [""]:
+            self.console.print(Text(line, style=style), soft_wrap=True)
 
     def title(self, lesson: Lesson, node: str = "") -> None:
         """The heading of a step."""
@@ -116,7 +124,7 @@ class Screen:
             by_step.setdefault(report.lesson.number, []).append(report)
         names = [name if len(name) > 8 else f"{name:8}" for name in nodes]  # noqa: PLR2004 (the width of `not done`)
         few = len(nodes) <= 3  # noqa: PLR2004 (what fits beside a title in 80 columns)
-        header = "  ".join(names) if few else "nodes"
+        header = "  ".join(names).rstrip() if few else "nodes"
         self.console.print(Text(f"{'step':<44}{header}", style="bold"))
         for number, row in by_step.items():
             line = Text(f"{number}  {row[0].lesson.title}"[:42].ljust(44))
@@ -125,6 +133,7 @@ class Screen:
                     line.append(f"{_SAID[report.outcome]:<{len(name) + 2}}", _STYLES[report.outcome])
             else:
                 line.append(_count(row), _STYLES[max((each.outcome for each in row), key=list(_STYLES).index)])
+            line.rstrip()
             self.console.print(line)
         for row in by_step.values():
             for report in row:

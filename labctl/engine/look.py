@@ -59,15 +59,19 @@ class Survey:
         asked = [self.asked(lesson, node) for lesson, node in bare]
         flat = [probe for probes in asked for probe in probes]
         answers = iter(Prober(self.kernel, self.lab).ask(flat))
-        return tuple(
-            StepReport(
-                lesson,
-                where(lesson, node),
-                self.resources(lesson, node),
-                tuple(Checked(probe, probe.after, next(answers)) for probe in probes),
-            )
-            for (lesson, node), probes in zip(bare, asked, strict=True)
-        )
+        reports = []
+        for (lesson, node), probes in zip(bare, asked, strict=True):
+            checks = tuple(Checked(probe, probe.after, next(answers)) for probe in probes)
+            missing = self._first_missing(lesson, node) if any(check.failed for check in checks) else ""
+            seen = self.resources(lesson, node)
+            reports.append(StepReport(lesson, where(lesson, node), seen, checks, missing))
+        return tuple(reports)
+
+    def _first_missing(self, lesson: Lesson, node: Node) -> str:
+        missing = self.missing(lesson, node)
+        if not missing:
+            return ""
+        return f"step {missing[0].lesson.number} on {missing[0].node} comes first: {missing[0].causes()[0]}"
 
     def asked(self, lesson: Lesson, node: Node) -> tuple[Probe, ...]:
         """The probes of a step that are asked now: not those whose answer a later step, which stands, has changed."""

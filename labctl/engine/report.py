@@ -62,6 +62,8 @@ class StepReport:
     node: str
     resources: tuple[tuple[Resource, Seen], ...]
     probes: tuple[Checked, ...]
+    missing: str = ""
+    """The first earlier step that is not made, with its cause: the cause before the symptom."""
 
     @property
     def outcome(self) -> Outcome:
@@ -90,12 +92,12 @@ class StepReport:
 
     def causes(self) -> tuple[str, ...]:
         """What is wrong or missing, first cause first: resources in their order, then probes."""
-        said: list[str] = []
+        said: list[str] = [self.missing] if self.missing else []
         for resource, seen in self.resources:
             state, why = state_of(seen)
             if state != "present":
                 said.append(why or f"{resource.key} is {state}")
-        if not said or self.made:
+        if self.made:
             said += [f"{each.probe.claim}: {each.why}" for each in self.probes if not each.holds]
         return tuple(dict.fromkeys(said))
 

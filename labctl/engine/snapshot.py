@@ -51,13 +51,7 @@ class _Names:
     def __init__(self, kernel: Kernel, lab: Lab, places: list[Place]) -> None:
         self.links: dict[Place, tuple[Link, ...]] = {place: kernel.net(place).links() for place in places}
         self._kernel = kernel
-        self._macs = {
-            link.mac: f"<mac of {place} {link.name}>"
-            for place, links in self.links.items()
-            # Last one wins: a bridge borrows the MAC of a port, which is the port's.
-            for link in sorted(links, key=lambda each: each.kind != "bridge")
-            if link.kind or link.name != "lo"
-        }
+        self._macs = {mac: name for place in places for mac, name in _owners(place, self.links[place])}
         self._paths = {kernel.namespace_path(each.place): f"<netns of {each.name}>" for each in lab.containers}
         self._numbers: dict[tuple[Place, int], Place] = {}
         for place in places:
@@ -80,6 +74,18 @@ class _Names:
         for path, name in self._paths.items():
             text = re.sub(re.escape(path) + r"(?!\w)", name, text)
         return re.sub(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", lambda found: self._macs.get(found[0], found[0]), text)
+
+
+def _owners(place: Place, links: tuple[Link, ...]) -> list[tuple[str, str]]:
+    """Whose each MAC is. A bridge borrows the lowest of its ports', and which that is differs from world to world."""
+    names = {link.index: link.name for link in links}
+    bridges = {link.master for link in links if link.master is not None}
+    owners = []
+    for link in links:
+        bridge = link.index if link.index in bridges else link.master
+        owner = f"{names[bridge]} or a port of it" if bridge in names else link.name
+        owners.append((link.mac, f"<mac of {place} {owner}>"))
+    return owners
 
 
 def _near(place: Place, other: Place) -> bool:

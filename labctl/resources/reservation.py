@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from labctl.model.shell import Dialect, Word
 
 _TRIES = 100
-_FAST = ("-T5", "--max-retries", "0", "--min-parallelism", "256", "--max-rtt-timeout", "100ms")
+_FAST = ("-T5", "--max-retries", "0", "--min-parallelism", "100", "--max-rtt-timeout", "100ms")
 _NAMES = Run(("awk", "/^Nmap scan report/ {print $NF}"))
 
 

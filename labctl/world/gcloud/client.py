@@ -69,11 +69,11 @@ def answer(
 ) -> Answer:
     """Answer the words after `gcloud`.
 
-    `ask` shows a question on standard error, as it is, and returns the line that was typed, without its end; at the end
-    of the input it raises EOFError, as input() does; what else it raises (Ctrl-C) passes through. The real client reads
-    an answer whether or not its input is a terminal, and takes the default, which is Yes, at the end of it. Without
-    `ask` the input is empty, which a terminal never is: there, a question that nobody can be asked is a ValueError, and
-    nothing is changed.
+    `ask` shows a question on standard error, as it is, and returns the line that was typed; at the end of the input it
+    raises EOFError or returns nothing, and what else it raises (Ctrl-C) passes through. The real client reads an answer
+    whether or not its input is a terminal, and takes the default, which is Yes, at the end of it. Without `ask` the
+    input is empty, which a terminal never is: there, a question that nobody can be asked is a ValueError, and nothing
+    is changed.
     """
     try:
         line = read_line(argv)
@@ -190,7 +190,7 @@ def _confirm(task: _Task, names: set[str]) -> bool:
     question = f"The following routes will be deleted:\n{listed}\nDo you want to continue (Y/n)?  "
     try:
         while True:
-            reply = task.read_reply(question)
+            reply = task.read_reply(question).rstrip("\r\n")
             if reply == "" or reply.strip().lower() in ("y", "yes"):
                 return True
             if reply.strip().lower() in ("n", "no"):

@@ -46,10 +46,7 @@ def keep_matching(records: Sequence[Record], expression: str) -> list[Record]:
     if {"AND", "OR"} <= joins:
         raise Refused(f"Parenthesis grouping is required when AND and OR are combined [{expression}].")
     holds = any if "OR" in joins else all
-    try:
-        return [record for record in records if holds(_holds(record, term) for term in terms)]
-    except re.error:
-        raise Refused(f"Invalid regular expression [{expression}].") from None
+    return [record for record in records if holds(_holds(record, term) for term in terms)]
 
 
 def sort(records: Sequence[Record], keys: str) -> list[Record]:
@@ -84,6 +81,7 @@ def _read(expression: str) -> tuple[list[re.Match[str]], set[str]]:
         if not find_key(term["key"]):
             invalid = f"Invalid value for field 'filter': '{expression}'. Invalid list filter expression."
             raise Refused(f"Some requests did not succeed:\n - {invalid}\n")
+        _check_patterns(term, expression)
         terms.append(term)
         join = re.compile(_JOIN).match(expression, term.end())
         if not join:
@@ -96,14 +94,26 @@ def _read(expression: str) -> tuple[list[re.Match[str]], set[str]]:
     return terms, joins
 
 
+def _values(term: re.Match[str]) -> list[str]:
+    text = term["values"]
+    return ["".join(parts) for parts in re.findall(_VALUE, text.strip("()") if text[0] == "(" else text)]
+
+
+def _check_patterns(term: re.Match[str], expression: str) -> None:
+    try:
+        for value in _values(term) if "~" in term["op"] else ():
+            re.compile(value)
+    except re.error:
+        raise Refused(f"Invalid regular expression [{expression}].") from None
+
+
 def _holds(record: Record, term: re.Match[str]) -> bool:
     found = str(record.get(find_key(term["key"]), ""))
-    text = term["values"]
-    values = ["".join(parts) for parts in re.findall(_VALUE, text.strip("()") if text[0] == "(" else text)]
+    values = _values(term)
     operator = term["op"].removeprefix("!")
     if operator == "~":
         yes = any(re.search(value, found) for value in values)
-    elif text[0] == "(" and operator == "=":
+    elif term["values"][0] == "(" and operator == "=":
         yes = found.casefold() in {value.casefold() for value in values}
     else:
         yes = any(_has_word(found, value) for value in values)

@@ -1,0 +1,43 @@
+"""Fixtures: a lab of its own for each test that asks, and the guard that keeps unit tests off the machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from tests.lab_under_test import LabUnderTest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _unit_tests_stay_off_the_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test without the mark `machine` fails when it starts a program, forks or opens a socket."""
+    if request.node.get_closest_marker("machine"):
+        return
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        pytest.fail("a unit test reached the machine; mark it `machine`, or keep it off")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    monkeypatch.setattr(os, "fork", refuse)
+    monkeypatch.setattr(socket, "socket", refuse)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home for labctl's state that nobody else uses."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def lab(home: Path) -> Iterator[LabUnderTest]:
+    """The default lab in a world of its own, taken down afterwards."""
+    with LabUnderTest(home) as lab:
+        yield lab

@@ -1,0 +1,54 @@
+"""A strict cloud network in memory, and `gcloud` run on it, for the tests of the lab's gcloud."""
+
+from __future__ import annotations
+
+import shlex
+from ipaddress import IPv4Address, IPv4Network
+
+from labctl.model import Lab
+from labctl.model.ports import CloudRoute
+from labctl.world.gcloud import Answer, answer
+
+LAB = Lab(
+    bridge="cni0",
+    cluster_range=IPv4Network("10.244.0.0/16"),
+    node_range=IPv4Network("10.128.0.0/20"),
+    gateway=IPv4Address("10.128.0.1"),
+    internet=IPv4Address("203.0.113.10"),
+    network="k8s",
+    nodes=(),
+)
+LINK = "https://www.googleapis.com/compute/v1/projects/lab/global"
+NOTES = "compute routes create k8s-master --destination-range 10.244.0.0/24 --network k8s --next-hop-address 10.128.0.2"
+MASTER = CloudRoute("k8s-master", "k8s", "10.244.0.0/24", "10.128.0.2")
+WORKER = CloudRoute("k8s-worker", "k8s", "10.244.1.0/24", "10.128.0.3", 100, "the worker's: pods")
+
+
+class StrictCloud:
+    """Routes in memory; what the lab's cloud must never be asked is an error of the test."""
+
+    def __init__(self, *routes: CloudRoute) -> None:
+        self.held = {route.name: route for route in routes}
+
+    def routes(self) -> tuple[CloudRoute, ...]:
+        return tuple(self.held[name] for name in sorted(self.held))
+
+    def forwards(self, route: CloudRoute) -> bool:
+        raise AssertionError(f"gcloud has no business with the vpc's kernel: {route}")
+
+    def create(self, route: CloudRoute) -> None:
+        assert route.name not in self.held
+        assert route.network in ("k8s", "default")
+        assert not IPv4Network(route.destination).subnet_of(LAB.node_range)
+        assert IPv4Address(route.next_hop) in LAB.node_range
+        assert 0 <= route.priority <= 65535
+        self.held[route.name] = route
+
+    def delete(self, name: str) -> None:
+        del self.held[name]
+
+
+def gcloud(text: str, *routes: CloudRoute) -> tuple[Answer, tuple[CloudRoute, ...]]:
+    """Answer a line as a shell would split it, with nothing to read; and give the routes that there are then."""
+    cloud = StrictCloud(*routes)
+    return answer(shlex.split(text), cloud, LAB), cloud.routes()
