@@ -7,16 +7,11 @@ they are its own; where the service speaks, labctl/world/gcloud/service.py says 
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
 import pytest
 
-from labctl.errors import KernelRefused
-from labctl.world.gcloud import Answer, answer
-from tests.gcloud_cloud import LAB, LINK, MASTER, NOTES, StrictCloud, gcloud
-
-if TYPE_CHECKING:
-    from labctl.model.ports import CloudRoute
+from labctl.world.gcloud import Answer
+from tests.gcloud_cloud import LINK, MASTER, NOTES, gcloud
 
 RANGE = "--destination-range 10.9.0.0/24"
 NO_RANGE = "compute routes create x --network k8s --next-hop-address 10.128.0.2"
@@ -44,6 +39,13 @@ Usage: gcloud compute routes delete NAME [NAME ...] [optional flags]
 For detailed information on this command and its flags, run:
   gcloud compute routes delete --help
 """
+USAGE_LIST = """\
+Usage: gcloud compute routes list [NAME ...] [optional flags]
+  optional flags may be  --filter | --help | --limit | --sort-by | --uri
+
+For detailed information on this command and its flags, run:
+  gcloud compute routes list --help
+"""
 COMMANDS = """\
 Available commands for gcloud compute routes:
 
@@ -62,6 +64,7 @@ MAYBE = "Maybe you meant:\n" + "".join(
 LAB_ONLY = f"The lab's gcloud knows only 'gcloud compute routes'.\n{MAYBE}\n{SEARCH}"
 CANNOT = "Cannot change the routing of packets destined for the network."
 REGEX = "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
+REGEX_OR_ID = "[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?|[1-9][0-9]{0,19}"
 CHOICES = "Valid choices are [critical, debug, error, info, none, warning].\n"
 
 # line → the group or command that speaks, and what it says
@@ -72,6 +75,14 @@ BAD_LINES = {
     "compute routes": ("gcloud.compute.routes", f"Command name argument expected.\n\n{COMMANDS}"),
     "compute routes creat x": ("gcloud.compute.routes", f"Invalid choice: 'creat'.\n{MAYBE}\n{SEARCH}"),
     "compute --bogus routes list": ("gcloud.compute", f"unrecognized arguments: --bogus \n\n{SEARCH}"),
+    f"{LIST} --limit many": (
+        "gcloud.compute.routes.list",
+        f"argument --limit: Value must be an integer; received: many\n{USAGE_LIST}",
+    ),
+    f"{LIST} --limit 0": (
+        "gcloud.compute.routes.list",
+        f"argument --limit: Value must be greater than or equal to 1; received: 0\n{USAGE_LIST}",
+    ),
     f"{LIST} --bogus": ("gcloud.compute.routes.list", f"unrecognized arguments: --bogus \n\n{SEARCH}"),
     f"{LIST} --verbosity loud": (
         "gcloud.compute.routes.list",
@@ -130,6 +141,7 @@ REFUSED = {
     CREATE.replace(" x ", " X/y "): (
         f"Invalid value for field 'resource.name': 'X/y'. Must be a match of regex '{REGEX}'"
     ),
+    "compute routes describe X": f"Invalid value for field 'route': 'X'. Must be a match of regex '{REGEX_OR_ID}'",
     "compute routes describe nope": "The resource 'projects/lab/global/routes/nope' was not found",
     "compute routes delete nope -q": "The resource 'projects/lab/global/routes/nope' was not found",
 }
@@ -167,14 +179,14 @@ def test_lists_have_their_own_words() -> None:
         f"{refused}Invalid value for field 'filter': 'netwrok=k8s'. Invalid list filter expression.\n\n"
     )
     assert gcloud(f"{LIST} --filter 'name~['")[0].err == f"{speaker} Invalid regular expression [name~[].\n"
-    for text in ("name", "name=", "name=x)", "name=(x", "(name=x)", "name=x OR", "name=x AND name=y OR name=z"):
+    for text in ("name", "name=", "name=x)", "name=(x", "(name=x)", "name=x OR", "name=x name=y OR name=z"):
         done, _ = gcloud(f"{LIST} --filter {shlex.quote(text)}", MASTER)
         assert (done.code, done.out) == (1, "")
         assert done.err.startswith(speaker)
 
 
 @pytest.mark.parametrize(
-    "form", ["bogus", "table", "value()", "value(name", "value(name,)", "value(a.b())", "multi(a)"]
+    "form", ["bogus", "table", "value()", "value(name", "value(name,)", "value(a.b())", "multi(a)", "table[box](name)"]
 )
 def test_a_bad_format_shows_nothing(form: str) -> None:
     done, _ = gcloud(f"{LIST} --format '{form}'", MASTER)
@@ -190,18 +202,22 @@ def test_a_bad_format_comes_after_the_route_as_in_the_real_one() -> None:
     assert routes == (MASTER,)
 
 
-def test_the_cloud_s_own_refusal_is_passed_on() -> None:
-    class BrokenCloud(StrictCloud):
-        def create(self, route: CloudRoute) -> None:
-            raise KernelRefused(f"the vpc refused: {route.next_hop}", "see: labctl exec vpc -- ip route")
-
-    done = answer(shlex.split(CREATE), BrokenCloud(), LAB)
-    assert (done.code, done.out) == (1, "")
-    assert "\n - the vpc refused: 10.128.0.2 (see: labctl exec vpc -- ip route)\n" in done.err
+def test_a_name_is_needed() -> None:
+    assert gcloud("compute routes describe ''")[0].err == (
+        "ERROR: (gcloud.compute.routes.describe) could not parse resource []\n"
+    )
 
 
 def test_help_version_and_configuration() -> None:
-    for line in ("--help", "compute --help", "compute routes -h", "help", "help compute routes", "compute --help x"):
+    for line in (
+        "--help",
+        "compute --help",
+        "compute routes -h",
+        "help",
+        "help compute routes",
+        "help -- no such thing",
+        "compute --help x",
+    ):
         done, _ = gcloud(line)
         assert (done.code, done.err) == (0, "")
         assert done.out.startswith("NAME\n    gcloud")

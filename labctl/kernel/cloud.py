@@ -21,6 +21,7 @@ FOLDER = "/var/lib/vpc"
 TABLE = f"{FOLDER}/routes.json"
 _LOCK = f"{FOLDER}/lock"
 _TRIES = 100
+_EVERYTHING = "0.0.0.0/0"
 
 
 class VpcCloud:
@@ -36,7 +37,7 @@ class VpcCloud:
 
     def forwards(self, route: CloudRoute) -> bool:
         """Ask the vpc's kernel."""
-        done = self._ip("route", "show", route.destination)
+        done = self._ip("route", "show", "exact", route.destination)
         return route.network == self._network and f"via {route.next_hop} " in done
 
     def create(self, route: CloudRoute) -> None:
@@ -52,8 +53,10 @@ class VpcCloud:
         self._settle(route.destination)
 
     def delete(self, name: str) -> None:
-        """Delete a route; gone already is success."""
+        """Delete a route; gone already is success. The kernel's goes first: cut short, the name is there to be seen."""
         ranges = {route.destination for route in self.routes() if route.name == name}
+        for destination in ranges:
+            self._settle(destination, without=name)
         if ranges:
             self._change(lambda routes: tuple(route for route in routes if route.name != name))
         for destination in ranges:
@@ -69,13 +72,22 @@ class VpcCloud:
                 return
         raise KernelRefused("the vpc's table of routes keeps changing", "try again")
 
-    def _settle(self, destination: str) -> None:
-        """Make the kernel's route for a range follow from the table."""
-        candidates = [each for each in self.routes() if (each.destination, each.network) == (destination, self._network)]
+    def _settle(self, destination: str, without: str = "") -> None:
+        """Make the kernel's route for a range follow from the table, less the route that is about to go."""
+        wanted = (destination, self._network)
+        candidates = [
+            each for each in self.routes() if (each.destination, each.network) == wanted and each.name != without
+        ]
+        if destination == _EVERYTHING:
+            # The way out is the vpc's own (its blackhole and table 100); a route for everything is kept, not followed.
+            return
         if candidates:
             best = min(candidates, key=lambda route: (route.priority, route.name))
-            self._ip("route", "replace", destination, "via", best.next_hop)
-        elif self._ip("route", "show", destination):
+            done = self._programs.run(("ip", "route", "replace", destination, "via", best.next_hop))
+            if done.code == 0:
+                return
+            # Nobody has that address. Google takes such a route all the same, and its packets go nowhere.
+        if self._ip("route", "show", "exact", destination):
             self._ip("route", "del", destination)
 
     def _ip(self, *words: str) -> str:

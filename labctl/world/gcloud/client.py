@@ -92,9 +92,6 @@ def answer(
     code = 0
     try:
         _run(task)
-    except UsageRefused as refused:
-        code = _USAGE
-        task.err.append(str(refused))
     except Refused as refused:
         code = 1
         if line.values.get("--verbosity") not in ("critical", "none"):

@@ -1,9 +1,9 @@
 r"""`--filter`, `--sort-by` and NAME of a list command: which routes are shown, in which order.
 
 The grammar is that of `gcloud topic filters`, in part: `KEY OP VALUE` with the operators below, a list of values in
-parentheses, NOT or `-` before a term, AND (or nothing) or OR between terms. A single value is looked for as a word of
-what is there, as the service does it for the real client (`name=worker` finds k8s-worker: the client sends it the
-pattern `.*\bworker\b.*`); in a list of values `=` means equal.
+parentheses, NOT or `-` before a term, between terms AND (or nothing) or OR, not both. A single value is looked for as a
+word of what is there, as the service does it for the real client (`name=worker` finds k8s-worker: the client sends it
+the pattern `.*\bworker\b.*`); in a list of values `=` means equal.
 """
 
 from __future__ import annotations

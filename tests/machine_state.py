@@ -1,0 +1,111 @@
+"""The machine outside of every lab, as far as a lab could change it: law 9 compares it before and after."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+# What counts, and moves by itself.
+_RESTLESS = (
+    "fs/dentry-state",
+    "fs/file-nr",
+    "fs/inode-nr",
+    "fs/inode-state",
+    "fs/quota",
+    "kernel/ns_last_pid",
+    "kernel/pty/nr",
+    "kernel/random",
+    "kernel/threads-max",
+    "net/netfilter/nf_conntrack_count",
+    "net/netfilter/nf_conntrack_max",
+    "net/ipv4/tcp_mem",
+    "net/ipv4/udp_mem",
+    "vm/stat_refresh",
+)
+_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+def machine_state() -> dict[str, object]:
+    """Links, addresses, routes, rules, sysctls, named namespaces, mounts and cgroups of the machine. Looks only."""
+    return {
+        "links": _ip("link"),
+        "addresses": _ip("address"),
+        "routes": _ip("route", "show", "table", "all"),
+        "rules": _ip("rule"),
+        # Not iptables-save: asking the legacy backend makes its tables, and that would be a change.
+        "firewall": _run("nft", "-s", "list", "ruleset"),
+        "legacy_tables": _read(Path("/proc/net/ip_tables_names")),
+        "sysctls": _sysctls(),
+        "named_namespaces": sorted(os.listdir("/run/netns")) if Path("/run/netns").is_dir() else [],
+        "mounts": sorted(line.split(maxsplit=3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+        "cgroups": sorted(path for path, _, _ in os.walk("/sys/fs/cgroup")),
+    }
+
+
+def foreign_processes() -> dict[int, str]:
+    """Processes in a pid namespace that is not ours: those of a lab, if one is left over."""
+    ours = os.stat("/proc/self/ns/pid").st_ino
+    found = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            try:
+                if os.stat(f"/proc/{entry}/ns/pid").st_ino != ours:
+                    found[int(entry)] = _read(Path(f"/proc/{entry}/cmdline")).replace("\0", " ")
+            except OSError:
+                continue
+    return found
+
+
+def differences(before: dict[str, object], after: dict[str, object]) -> list[str]:
+    """Say in what two states of the machine differ, one line each."""
+    lines = []
+    for part, was in before.items():
+        now = after[part]
+        if was == now:
+            continue
+        old, new = json.dumps(was, indent=0).splitlines(), json.dumps(now, indent=0).splitlines()
+        gone = [line for line in old if line not in new]
+        come = [line for line in new if line not in old]
+        lines += [f"{part}: gone {line}" for line in gone] + [f"{part}: new {line}" for line in come]
+    return lines
+
+
+def _ip(*arguments: str) -> object:
+    text = _run("ip", "-json", *arguments)
+    return [_without_counters(each) for each in json.loads(text or "[]")]
+
+
+def _without_counters(item: dict[str, object]) -> dict[str, object]:
+    moving = ("valid_life_time", "preferred_life_time", "stats64", "operstate")
+    kept = {key: value for key, value in item.items() if key not in moving}
+    infos = kept.get("addr_info")
+    if isinstance(infos, list):
+        kept["addr_info"] = [_without_counters(each) for each in infos]
+    return kept
+
+
+def _sysctls() -> dict[str, str]:
+    found = {}
+    for folder, _, names in os.walk("/proc/sys"):
+        for name in names:
+            key = os.path.relpath(f"{folder}/{name}", "/proc/sys")
+            if not key.startswith(_RESTLESS):
+                found[key] = _read(Path(folder, name))
+    return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _run(*argv: str) -> str:
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, env={"PATH": _PATH})
+    except FileNotFoundError:
+        return ""
+    return done.stdout

@@ -1,0 +1,39 @@
+"""Law 9: the machine outside the sandbox is the same before and after. The whole run is held against it in run.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab_under_test import STEPS, LabUnderTest, run_labctl
+from tests.machine_state import differences, machine_state
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.machine
+
+
+def test_law_9_a_whole_course_leaves_the_machine_as_it_was(home: Path) -> None:
+    before = machine_state()
+    with LabUnderTest(home) as lab:
+        lab.apply(STEPS, probing=True)
+        lab.undo_from(0)
+        assert lab.labctl("step", "0-3", "--apply", "--via", "shell").code == 0
+        assert differences(before, machine_state()) == []
+    assert differences(before, machine_state()) == []
+
+
+def test_law_9_the_demo_leaves_the_machine_as_it_was(home: Path) -> None:
+    before = machine_state()
+    said = run_labctl(home, "demo")
+    assert said.code == 0, said
+    assert "15 of 15 as claimed" in said.out
+    assert differences(before, machine_state()) == []
+
+
+def test_a_change_of_the_machine_would_be_seen() -> None:
+    before = machine_state()
+    after = {**before, "named_namespaces": ["left-over"]}
+    assert any("left-over" in line for line in differences(before, after))
