@@ -16,7 +16,9 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from labctl.cli.screen import Narrator, Screen  # noqa: E402 (the path is set above)
+from labctl.cli.screen.looks import show_status  # noqa: E402 (the path is set above)
+from labctl.cli.screen.narrator import Narrator  # noqa: E402 (as above)
+from labctl.cli.screen.page import Screen  # noqa: E402 (as above)
 from tests.lab_under_test import LabUnderTest  # noqa: E402
 
 _WIDTH = 80
@@ -35,7 +37,7 @@ def draw() -> str:
         console.print()
         _prompt(console, "labctl status")
         reports = lab.survey.reports(lab.session.course.lessons(), lab.lab.nodes)
-        screen.status(reports, tuple(node.name for node in lab.lab.nodes))
+        show_status(screen, reports, tuple(node.name for node in lab.lab.nodes))
     return console.export_svg(title="labctl", unique_id="labctl")
 
 

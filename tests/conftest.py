@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from labctl.kernel.identity import find_marked, kill_and_wait
 from tests.lab_under_test import LabUnderTest
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ def _unit_tests_stay_off_the_machine(request: pytest.FixtureRequest, monkeypatch
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A home for labctl's state that nobody else uses."""
-    return tmp_path / "home"
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A home for labctl's state that nobody else uses. A world that a failed test left in it ends with the test."""
+    home = tmp_path / "home"
+    yield home
+    for each in find_marked(str(home.resolve())):
+        kill_and_wait(each)
 
 
 @pytest.fixture

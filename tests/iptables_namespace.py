@@ -28,7 +28,7 @@ _SETUP = """
 set -e
 mount -t tmpfs run /run
 mkdir /run/bin
-for tool in iptables iptables-save; do
+for tool in iptables iptables-save iptables-restore; do
     ln -s "$(command -v "$tool" | sed "s/iptables/iptables-$1/")" "/run/bin/$tool"
 done
 PATH=/run/bin:$PATH exec "$2" -c "$3"
@@ -86,6 +86,8 @@ class Namespace:
     def __enter__(self) -> Namespace:  # noqa: PYI034 (nothing inherits from it)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         with self._process as process:
             process.communicate()

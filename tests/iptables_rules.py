@@ -56,8 +56,11 @@ def lines(draw: st.DrawFn, table: str) -> Line:
             words += [*(["!"] if draw(st.integers(0, 3)) == 0 else []), option, draw(st.sampled_from(values))]
     if draw(st.integers(0, 3)) == 0:
         words += draw(st.sampled_from(MATCHES))
-    targets = {"filter": ("ACCEPT", "ACCEPT", "DROP", "RETURN"), "nat": ("MASQUERADE", "MASQUERADE", "ACCEPT", "RETURN")}
-    ends = [("-j", target) for target in targets[table]]
+    targets = {
+        "filter": ("ACCEPT", "ACCEPT", "DROP", "RETURN"),
+        "nat": ("MASQUERADE", "MASQUERADE", "ACCEPT", "RETURN"),
+    }
+    ends: list[tuple[str, ...]] = [("-j", target) for target in targets[table]]
     if table == "nat":
         ends += [("-j", "SNAT", "--to-source", address) for address in ("10.128.0.2", "10.9.9.9")]
     further = {built_in: OWN_CHAINS, "ONE": ("TWO",), "TWO": ()}[chain]

@@ -5,14 +5,22 @@ itself uses (links to the real ones), a stand-in for each tool, and one for Pyth
 stdout, as JSON, how it was started, and ends with 7.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_PYTHON = os.path.realpath(sys.executable)
@@ -100,7 +108,7 @@ class Checkout:
 
     def run(
         self, *arguments: str, by: tuple[str, ...] = (), cwd: Path | None = None, text: str = "", **variables: str
-    ) -> "Answer":
+    ) -> Answer:
         """Run `lab` to its end; `by` is the program that starts it, where it does not start itself."""
         ran = subprocess.run(
             [*by, str(self.root / "lab"), *arguments],
@@ -113,9 +121,10 @@ class Checkout:
         )
         return Answer(ran.returncode, ran.stdout, ran.stderr)
 
-    def start(self) -> "subprocess.Popen[str]":
+    @contextmanager
+    def start(self) -> Iterator[subprocess.Popen[str]]:
         """Start `lab` as a person does at a terminal: a process group of its own, which Ctrl-C reaches."""
-        return subprocess.Popen(
+        with subprocess.Popen(
             ["env", "--default-signal=INT", str(self.root / "lab")],
             env=self.variables,
             stdin=subprocess.DEVNULL,
@@ -123,7 +132,13 @@ class Checkout:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-        )
+        ) as lab:
+            try:
+                yield lab
+            except BaseException:
+                with suppress(ProcessLookupError):
+                    os.killpg(lab.pid, signal.SIGKILL)  # a test that fails leaves no pip waiting
+                raise
 
     def hold_pip(self) -> None:
         """Let the next pip wait in the middle of its work."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from labctl.model.iptables_save import parse_save
-from labctl.model.ports import Ruleset
 from labctl.model.resource import Absent, Present
 from labctl.resources.iptables import IptablesRule
 from labctl.resources.iptables_semantics import judge, perform_all, plan_apply, plan_revert
+
+if TYPE_CHECKING:
+    from labctl.model.ports import Ruleset
 
 PODS = "10.244.0.0/16"
 MINE = "10.244.0.0/24"
@@ -154,7 +158,7 @@ DRIFTED = [
 ]
 
 
-@pytest.mark.parametrize("wanted, rules, note", PRESENT)
+@pytest.mark.parametrize(("wanted", "rules", "note"), PRESENT)
 def test_what_does_the_job_counts(wanted: IptablesRule, rules: str, note: str) -> None:
     seen = judge(wanted.wanted, table(wanted, rules))
     assert isinstance(seen, Present)
@@ -163,14 +167,14 @@ def test_what_does_the_job_counts(wanted: IptablesRule, rules: str, note: str) -
     assert bool(note) == bool(seen.note)
 
 
-@pytest.mark.parametrize("wanted, rules, why", ABSENT)
+@pytest.mark.parametrize(("wanted", "rules", "why"), ABSENT)
 def test_what_is_about_something_else_is_not_it(wanted: IptablesRule, rules: str, why: str) -> None:
     seen = judge(wanted.wanted, table(wanted, rules))
     assert isinstance(seen, Absent)
     assert why in seen.why
 
 
-@pytest.mark.parametrize("wanted, rules, sentence", DRIFTED)
+@pytest.mark.parametrize(("wanted", "rules", "sentence"), DRIFTED)
 def test_a_near_miss_says_what_was_found_and_expected(wanted: IptablesRule, rules: str, sentence: str) -> None:
     seen = judge(wanted.wanted, table(wanted, rules))
     assert isinstance(seen, Present)
@@ -178,7 +182,7 @@ def test_a_near_miss_says_what_was_found_and_expected(wanted: IptablesRule, rule
     assert "expected" in "; ".join(seen.drift)
 
 
-@pytest.mark.parametrize("wanted, rules, _said", [*PRESENT, *ABSENT, *DRIFTED])
+@pytest.mark.parametrize(("wanted", "rules", "_said"), [*PRESENT, *ABSENT, *DRIFTED])
 def test_apply_makes_it_right_and_revert_makes_it_absent(wanted: IptablesRule, rules: str, _said: str) -> None:
     before = table(wanted, rules)
     applied = perform_all(before, plan_apply(wanted.wanted, before))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labctl.errors import CannotTell, KernelRefused, ToolMissing
+from labctl.errors import KernelRefused, ToolMissing
 from labctl.model.iptables_save import parse_save, render_save
 from labctl.model.ports import Rule, Ruleset
 from labctl.model.resource import Absent, Present, Resource, Unknown
@@ -69,8 +69,18 @@ def test_apply_changes_something_exactly_where_looking_said_so(case: tuple[Iptab
     assert right == (firewall.changes == changes)
 
 
+@PATIENTLY
+@given(CASES)
+def test_absent_means_that_there_is_nothing_to_revert(case: tuple[IptablesRule, MemoryFirewall]) -> None:
+    wanted, firewall = case
+    kernel = OnlyFirewall(firewall).kernel
+    seen, changes = wanted.observe(kernel), firewall.changes
+    wanted.revert(kernel)
+    assert isinstance(seen, Absent) == (firewall.changes == changes)
+
+
 @pytest.mark.parametrize("before", [[], ["-p icmp -j ACCEPT", "-i docker0 ! -o docker0 -j ACCEPT"], ["-j DROP"]])
-@pytest.mark.parametrize("undone, left", [(FROM, TO), (TO, FROM)])
+@pytest.mark.parametrize(("undone", "left"), [(FROM, TO), (TO, FROM)])
 def test_undoing_one_direction_leaves_the_other(undone: IptablesRule, left: IptablesRule, before: list[str]) -> None:
     firewall = MemoryFirewall()
     firewall.set_policy("FORWARD", "DROP")
@@ -127,7 +137,7 @@ def test_an_aside_about_the_other_backend_never_hides_the_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "name, mine, rule, expected",
+    ("name", "mine", "rule", "expected"),
     [
         ("iptables-legacy", "nft", f"-s {PODS} -j ACCEPT", "iptables-legacy holds one, but iptables here is the nft"),
         ("iptables-nft", "legacy", "-j ACCEPT", "iptables-nft holds one, but iptables here is the legacy"),

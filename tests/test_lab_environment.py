@@ -55,7 +55,7 @@ def test_the_making_is_told_on_stderr_only(checkout: Checkout) -> None:
 def test_everybody_who_may_read_the_checkout_may_use_its_environment(checkout: Checkout) -> None:
     answer = checkout.run(by=("/bin/sh", "-c", 'umask 077; exec "$0"'))
     assert answer.report["umask"] == 0o077
-    for path in checkout.environment.rglob("*"):
+    for path in (checkout.environment, *checkout.environment.rglob("*")):
         assert path.is_symlink() or path.stat().st_mode & 0o044 == 0o044, path
 
 
@@ -145,6 +145,20 @@ def test_two_at_once_make_it_once(checkout: Checkout) -> None:
         first.communicate()
     assert (first.returncode, second.returncode) == (7, 7)
     assert len(checkout.calls("pip install")) == 2
+
+
+def test_who_waits_may_stop(checkout: Checkout) -> None:
+    checkout.hold_pip()
+    with checkout.start() as first:
+        checkout.wait_for_pip()
+        with checkout.start() as second:
+            assert second.stderr is not None
+            assert second.stderr.readline() == WAITING
+            os.killpg(second.pid, signal.SIGINT)
+            assert second.communicate()[1] == "lab: stopped; the next ./lab makes anew what is not whole\n"
+        checkout.release_pip()
+        first.communicate()
+    assert (first.returncode, second.returncode) == (7, 130)
 
 
 def test_what_a_killed_run_left_behind_is_waited_for(checkout: Checkout) -> None:

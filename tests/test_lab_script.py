@@ -90,12 +90,18 @@ def test_a_chain_of_links_leads_to_the_checkout(made: Checkout) -> None:
     assert json.loads(ran.stdout)["labctl"] == str(made.root / "labctl" / "__main__.py")
 
 
-@pytest.mark.parametrize("command", [["sh", "lab"], ["./lab"]])
-def test_it_runs_from_its_own_folder(made: Checkout, command: list[str]) -> None:
-    variables = made.variables | {"CDPATH": str(made.base)}
-    if command[0] == "sh":
-        command = [shutil.which("sh") or "sh", *command[1:]]
-    ran = subprocess.run(command, cwd=made.root, env=variables, input="", capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("command", ["./lab", "sh lab", "../my check out/lab", "my check out/lab"])
+def test_it_runs_by_a_relative_path_whatever_cdpath_says(made: Checkout, command: str) -> None:
+    program, *rest = ["/bin/sh", "lab"] if command == "sh lab" else [command]
+    ran = subprocess.run(
+        [program, *rest],
+        cwd=made.base if command.startswith("my") else made.root,
+        env=made.variables | {"CDPATH": str(made.base)},
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (ran.returncode, ran.stderr) == (7, "")
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from labctl.cli import complete
 from labctl.cli.session import Session, tell
-from labctl.errors import LabError, LabctlFailed, UsageError
+from labctl.errors import LabctlFailed, LabError, UsageError
 
 if TYPE_CHECKING:
     from labctl.model.lab import Lab, Place
@@ -20,40 +21,63 @@ _PATH = "/opt/labctl/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 _KEPT = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "NO_COLOR")
 # Linux allows one argument at most 128 KiB (execve(2), MAX_ARG_STRLEN).
 _ARGUMENT_BYTES = 120_000
+_INTERACTIVE = ("bash", "--rcfile", "/opt/labctl/bashrc", "-i")
+
+
+_Place = Annotated[
+    str,
+    typer.Argument(metavar="NODE[/CONTAINER]", help="Where; also internet and vpc.", autocompletion=complete.places),
+]
 
 
 def shell(
-    place: Annotated[str, typer.Argument(metavar="[NODE[/CONTAINER]]", help="Where; also internet and vpc.")] = "",
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="[NODE[/CONTAINER]]",
+            help="Where; also internet and vpc. Not given: where you sit (master).",
+            autocompletion=complete.places,
+        ),
+    ] = "",
 ) -> None:
-    """Open a shell on a node, as root there, with the notes' commands working as written.
+    """Open a shell on a node; the notes' commands work there as written.
 
-    What is piped in is read whole and run by `bash -e`.
+    You are root there, and nothing there can break your machine. What is piped in is read whole and run by `bash -e`;
+    the exit code is the script's.
 
-    Examples: labctl shell, labctl shell worker, labctl shell master/a, labctl step 3 --commands | labctl shell
+    Examples:
+        labctl shell
+        labctl shell worker
+        labctl shell master/a
+        labctl step 3 --commands | labctl shell
     """
     session = Session()
     try:
+        where = session.lab.place(place or session.here)
+        # Read before anything else is done: whoever writes it may want the lab for that.
+        script = None if sys.stdin.isatty() else sys.stdin.buffer.read()
         world = _world(session, "shell")
-        where = world.lab.place(place or session.here)
         environment = _environment(world, where)
-        if sys.stdin.isatty():
-            argv: tuple[str, ...] = ("bash", "--rcfile", "/opt/labctl/bashrc", "-i")
+        if script is None:
             _greet(where, environment)
-            code = session.sandbox.run(world, where, argv, environment)
-        else:
-            code = _run_script(session, world, where, sys.stdin.read())
+        argv = _INTERACTIVE if script is None else _script_argv(script)
+        code = session.sandbox.run(world, where, argv, environment)
     except LabError as error:
         raise _as_failure(error) from None
     raise typer.Exit(code)
 
 
 def execute(
-    place: Annotated[str, typer.Argument(metavar="NODE[/CONTAINER]", help="Where; also internet and vpc.")],
+    place: _Place,
     command: Annotated[list[str], typer.Argument(metavar="-- CMD …", help="What to run.")],
 ) -> None:
-    """Run one command on a node or in a container; its exit code is labctl's.
+    """Run one command on a node or in a container.
 
-    Examples: labctl exec worker -- ip route, labctl exec master/a -- ping -c1 10.244.0.1
+    Its input, output and exit code are the command's own; 125 says that labctl itself failed.
+
+    Examples:
+        labctl exec worker -- ip route
+        labctl exec master/a -- ping -c1 10.244.0.1
     """
     session = Session()
     # What stands before the command is ours; what stands in it is the command's own.
@@ -61,8 +85,8 @@ def execute(
     if not command:
         raise UsageError("there is no command to run", f"labctl exec {place} -- ip route")
     try:
+        where = session.lab.place(place)
         world = _world(session, "exec")
-        where = world.lab.place(place)
         code = session.sandbox.run(world, where, command, _environment(world, where))
     except LabError as error:
         raise _as_failure(error) from None
@@ -72,28 +96,37 @@ def execute(
 def snapshot(
     diff: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare with a snapshot saved before.")] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="The snapshot is JSON in any case.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON; without --diff it is JSON anyway.")] = False,
 ) -> None:
-    """Print the canonical state of the world; with --diff, what has changed (exit 1 if anything has).
+    """Print the canonical state of the world, or what has changed.
 
-    Examples: labctl snapshot > before.json, labctl snapshot --diff before.json
+    With --diff the exit code is 1 if anything has.
+
+    Examples:
+        labctl snapshot > before.json
+        labctl snapshot --diff before.json
     """
     from difflib import unified_diff
 
     from labctl.engine.snapshot import spell, take
 
-    del as_json  # there is one form only
     try:
         old = diff.read_text(encoding="utf-8") if diff else ""
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{diff} cannot be read: {error}", "labctl snapshot > FILE makes one") from None
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise UsageError(f"{diff} cannot be read: {reason}", "labctl snapshot > FILE makes one") from None
     with Session().survey("snapshot") as survey:
         text = spell(take(survey.kernel, survey.lab))
     if diff is None:
         sys.stdout.write(text)
         return
     lines = list(unified_diff(old.splitlines(keepends=True), text.splitlines(keepends=True), str(diff), "now"))
-    sys.stdout.writelines(lines)
+    if as_json:
+        import json
+
+        print(json.dumps({"schema": 1, "changed": bool(lines), "diff": "".join(lines)}, indent=1))
+    else:
+        sys.stdout.writelines(lines)
     raise typer.Exit(1 if lines else 0)
 
 
@@ -132,17 +165,18 @@ def _greet(place: Place, environment: dict[str, str]) -> None:
     tell(f"You are root on {place}; nothing here can break your machine. `exit` leaves.{about}")
 
 
-def _run_script(session: Session, world: World, place: Place, script: str) -> int:
+def _script_argv(script: bytes) -> tuple[str, ...]:
     """Run a script that came through a pipe. It was read whole: a command in it that reads would eat the rest."""
-    environment = _environment(world, place)
-    argv: tuple[str, ...]
-    if len(script.encode()) < _ARGUMENT_BYTES:
-        argv = ("bash", "-e", "-c", script, "commands")
-    else:
-        memory = os.memfd_create("commands", 0)
-        os.write(memory, script.encode())
-        argv = ("bash", "-e", f"/proc/self/fd/{memory}")
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    return session.sandbox.run(world, place, argv, environment)
+    try:
+        text = os.fsdecode(script)
+    except UnicodeDecodeError:
+        text = "\0"
+    if len(script) < _ARGUMENT_BYTES and "\0" not in text:
+        return ("bash", "-e", "-c", text, "commands")
+    memory = os.memfd_create("commands", 0)
+    with open(memory, "wb", closefd=False) as file:
+        file.write(script)
+    return ("bash", "-e", f"/proc/self/fd/{memory}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labctl.cli.screen import Narrator, Screen
+from labctl.cli.screen.looks import shorten
+from labctl.cli.screen.narrator import Narrator
+from labctl.cli.screen.page import Screen
 from labctl.cli.session import Session
 from labctl.engine.course import nodes_of, resources_of, where
 from labctl.engine.events import AskedBefore, Event, Finished
@@ -18,7 +19,6 @@ from labctl.engine.look import Survey
 from labctl.engine.report import Outcome
 from labctl.engine.runner import Runner
 from labctl.engine.script import do_statements
-from labctl.errors import LabError
 from labctl.model.shell import render_script
 
 if TYPE_CHECKING:
@@ -65,31 +65,45 @@ class _Ear:
 def play(*, slow: bool) -> int:
     """Play it; 0 only if every before and every after was as the step claims."""
     screen = Screen()
-    ear = _Ear(Narrator(screen))
+    ear = _Ear(Narrator(screen, titled=True))
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="labctl-demo-") as home:
-        session = Session(Path(home))
-        try:
-            screen.say("A world of its own: two nodes, a cloud network, an internet. No root, no VM.", "bold")
-            world = session.world()
-            agent = session.sandbox.enter(world)
+    try:
+        with tempfile.TemporaryDirectory(prefix="labctl-demo-") as home:
+            session = Session(Path(home))
             try:
-                _walk(screen, Survey(session.course, world.lab, agent.kernel), ear, slow=slow)
+                screen.say("A world of its own: two nodes, a cloud network, an internet. No root, no VM.", "bold")
+                world = session.world()
+                agent = session.sandbox.enter(world)
+                try:
+                    _walk(screen, Survey(session.course, world.lab, agent.kernel), ear, slow=slow)
+                finally:
+                    agent.close()
             finally:
-                agent.close()
-        finally:
-            with suppress(LabError):
-                session.sandbox.down()
-            session.journal.close()
+                _take_down(session)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the demo's world is gone again; once more: labctl demo") from None
     _summary(screen, ear.rows, time.perf_counter() - began)
     return 0 if ear.rows and all(row.as_claimed for row in ear.rows) else 1
+
+
+def _take_down(session: Session) -> None:
+    """Leave nothing; Ctrl-C in the middle of it comes once, and is not the end of it."""
+    try:
+        session.sandbox.down()
+    except KeyboardInterrupt:
+        session.sandbox.down()
+        raise
+    finally:
+        session.journal.close()
 
 
 def _walk(screen: Screen, survey: Survey, ear: _Ear, *, slow: bool) -> None:
     runner = Runner(survey, NetlinkHands(survey.kernel), ear)
     for lesson in survey.course.lessons():
+        screen.say()
         screen.title(lesson)
         screen.notes(lesson)
+        screen.say()
         for number, node in enumerate(nodes_of(lesson, survey.lab, survey.lab.nodes)):
             if number == 0:
                 _show_commands(screen, survey, lesson, node)
@@ -106,18 +120,20 @@ def _show_commands(screen: Screen, survey: Survey, lesson: Lesson, node: Node) -
     resources = resources_of(lesson, survey.lab, node)
     first = [each for each in resources if getattr(each, "container", node.containers[0]) == node.containers[0]]
     screen.commands(render_script(do_statements(first, "notes")))
+    screen.say()
 
 
 def _summary(screen: Screen, rows: list[_Row], seconds: float) -> None:
-    screen.console.print()
-    screen.say(f"{'step':<44}{'node':<12}{'time':>8}  as claimed", "bold")
+    screen.say()
+    screen.line(f"{'step':<46}{'node':<12}{'time':>8}  as claimed", "bold")
     for row in rows:
-        title = f"{row.lesson.number}  {row.lesson.title}"[:42]
+        title = shorten(f"{row.lesson.number}  {row.lesson.title}", 44)
         claims = len(row.before) + (len(row.report.probes) if row.report else 0)
         said = f"{'yes' if row.as_claimed else 'NO'} ({claims})"
-        screen.say(f"{title:<44}{row.node:<12}{row.seconds * 1000:>5.0f} ms  {said}", "" if row.as_claimed else "bold red")
+        line = f"{title:<46}{row.node:<12}{row.seconds * 1000:>5.0f} ms  {said}"
+        screen.line(line, "" if row.as_claimed else "bold red")
     fine = sum(row.as_claimed for row in rows)
     style = "bold green" if fine == len(rows) else "bold red"
-    screen.console.print()
+    screen.say()
     screen.say(f"{fine} of {len(rows)} as claimed, in {seconds:.1f} s; the world is gone again.", style)
     screen.say("Now you: ./lab step 0, and ./lab shell to type along.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from labctl.errors import LabError
-from labctl.kernel.inside import is_inside
+from labctl.kernel.marker import is_inside
 
 
 def main() -> int:

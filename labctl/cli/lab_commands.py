@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from labctl.cli import complete
 from labctl.cli.session import Session, tell, world_id
+from labctl.cli.ticker import ticking
 from labctl.errors import LabError, UsageError
 
 if TYPE_CHECKING:
     from labctl.world.sandbox import World
     from labctl.world.topology import Document
 
+_MOST_NAMES = 5
 _Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
 
@@ -28,7 +31,10 @@ def up(
 ) -> None:
     """Make the world; there already is fine.
 
-    Examples: labctl up, labctl up --nodes 5 --containers 20, labctl up --topology class.toml
+    Examples:
+        labctl up
+        labctl up --nodes 5 --containers 20
+        labctl up --topology class.toml
     """
     from labctl.world.topology import read_file, spread
 
@@ -53,7 +59,8 @@ def up(
         print(json.dumps({"schema": 1, "world": _world_json(world)}))
     else:
         count = len(lab.containers)
-        print(f"{len(lab.nodes)} nodes, {count} containers: {', '.join(node.name for node in lab.nodes)}")
+        names = f": {', '.join(node.name for node in lab.nodes)}" if len(lab.nodes) <= _MOST_NAMES else ""
+        print(f"{len(lab.nodes)} nodes, {count} containers{names}")
     if privileged:
         tell("privileged: uid 0 inside is root of this machine; files are protected, the kernel's own settings are not")
 
@@ -63,8 +70,11 @@ def _make(session: Session, document: Document, *, asked: bool, privileged: bool
     if lost is not None and not asked:
         tell("the world was gone (a reboot?); it comes back empty: labctl reset --to N brings steps back")
         document = lost.topology
-    world = session.sandbox.up(document, "privileged" if privileged else "sandbox")
-    session.journal.add(world_id(world), "up")
+    journal = session.journal  # a journal that cannot be written is said before there is a world
+    count = sum(len(node["containers"]) for node in document["node"])
+    with ticking(f"making the world: {len(document['node'])} nodes, {count} containers …"):
+        world = session.sandbox.up(document, "privileged" if privileged else "sandbox")
+    journal.add(world_id(world), "up")
     return world
 
 
@@ -74,9 +84,10 @@ def _check_same(world: World, document: Document, *, asked: bool, privileged: bo
 
 
 def down(*, as_json: _Json = False) -> None:
-    """Take the world away, everything of it. The journal stays.
+    """Take the world away, everything of it; the journal stays.
 
-    Examples: labctl down
+    Examples:
+        labctl down
     """
     session = Session()
     session.outside_only("down")
@@ -97,9 +108,11 @@ def down(*, as_json: _Json = False) -> None:
 
 
 def status(*, as_json: _Json = False) -> None:
-    """Look every step up, on every node; exit 0 only if all are done.
+    """Look every step up, on every node (exit 0: all are done).
 
-    Examples: labctl status, labctl status --json
+    Examples:
+        labctl status
+        labctl status --json
     """
     from labctl.cli.overview import show_status
 
@@ -107,14 +120,23 @@ def status(*, as_json: _Json = False) -> None:
 
 
 def reset(
-    to: Annotated[int | None, typer.Option("--to", metavar="N", help="Put every node in the state after step N.")] = None,
-    node: Annotated[str, typer.Option("--node", metavar="NAME|all", help="Only this node.")] = "all",
+    to: Annotated[
+        int | None, typer.Option("--to", metavar="N", help="Put every node in the state after step N.")
+    ] = None,
+    node: Annotated[
+        str, typer.Option("--node", metavar="NAME|all", help="Only this node.", autocompletion=complete.nodes)
+    ] = "all",
     *,
     as_json: _Json = False,
 ) -> None:
-    """Put the lab back: as after `up`, or as after step N. Shells that are open in the lab end.
+    """Put the lab back: as after `up`, or as after step N.
 
-    Examples: labctl reset, labctl reset --to 3, labctl reset --to 3 --node worker
+    Shells that are open in the lab end.
+
+    Examples:
+        labctl reset
+        labctl reset --to 3
+        labctl reset --to 3 --node worker
     """
     from labctl.cli.overview import put_back
 
@@ -126,15 +148,15 @@ def reset(
 def demo(
     *,
     slow: Annotated[bool, typer.Option("--slow", help="Pause for reading between steps.")] = False,
-    width: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Walk through all steps on a world of its own, and take that down again.
+    """Walk through all steps on a world of its own, then take it down.
 
-    Examples: labctl demo, labctl demo --slow
+    Examples:
+        labctl demo
+        labctl demo --slow
     """
     from labctl.cli.demo import play
 
-    del width
     session = Session()
     session.outside_only("demo")
     raise typer.Exit(play(slow=slow))

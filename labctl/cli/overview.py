@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.cli.progress import record_standing, spell_steps
 from labctl.cli.session import Session, tell, world_id
-from labctl.engine.events import Finished
+from labctl.cli.ticker import ticking
+from labctl.engine.course import nodes_of
+from labctl.engine.events import Finished, Started
 from labctl.engine.hands import NetlinkHands
 from labctl.engine.look import Survey
 from labctl.engine.report import Outcome, exit_code
 from labctl.engine.runner import Runner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from labctl.engine.events import Event
     from labctl.engine.report import StepReport
-    from labctl.model.lab import Node
     from labctl.model.world import WorldRecord
 
 _NOT_DONE = 1
@@ -28,7 +31,8 @@ def show_status(session: Session, *, as_json: bool) -> int:
     if world is None:
         return _no_world(session, as_json=as_json)
     with session.survey("status") as survey:
-        reports = survey.reports(survey.course.lessons(), survey.lab.nodes)
+        with ticking(f"looking at {len(survey.lab.nodes)} nodes …"):
+            reports = survey.reports(survey.course.lessons(), survey.lab.nodes)
         record_standing(session.journal, world_id(world), reports)
         gone = session.sandbox.missing_keepers(world)
     cut = session.journal.interrupted(world_id(world))
@@ -50,16 +54,20 @@ def show_status(session: Session, *, as_json: bool) -> int:
 
 
 def _print_status(reports: tuple[StepReport, ...], nodes: tuple[str, ...]) -> None:
-    from labctl.cli.screen import Screen
+    from labctl.cli.screen.looks import show_status as show
+    from labctl.cli.screen.page import Screen
 
     screen = Screen()
-    screen.status(reports, nodes)
-    undone = next((report for report in reports if report.outcome is not Outcome.DONE), None)
+    show(screen, reports, nodes)
+    screen.say()
+    # Node by node, as a learner goes; what is one for the whole lab comes last.
+    order = sorted(reports, key=lambda report: nodes.index(report.node) if report.node in nodes else len(nodes))
+    undone = next((report for report in order if report.outcome is not Outcome.DONE), None)
     if undone is None:
         screen.say("every step is done")
     else:
         at = "" if undone.node in (nodes[0], "lab") else f" --node {undone.node}"
-        screen.say(f"next: labctl step {undone.lesson.number}{at}")
+        screen.say(f"next: labctl step {undone.lesson.number}{at}", "bold")
 
 
 def _no_world(session: Session, *, as_json: bool) -> int:
@@ -87,22 +95,30 @@ def put_back(session: Session, to: int | None, node: str, *, as_json: bool) -> i
         session.course.lesson(to)
     nodes = session.nodes(node)
     with session.locked("reset"):
-        if nodes == session.lab.nodes:
+        anew = nodes == session.lab.nodes
+        if anew:
             _make_anew(session)
         world = session.world()
         agent = session.sandbox.enter(world)
         try:
             survey = Survey(session.course, world.lab, agent.kernel)
-            reports = _bring_to(survey, to, tuple(world.lab.node(each.name) for each in nodes))
-            record_standing(session.journal, world_id(world), reports)
+            with ticking("putting the lab back …") as show:
+                runner = Runner(survey, NetlinkHands(survey.kernel), reports := _Reports(show))
+                here = tuple(world.lab.node(each.name) for each in nodes)
+                if not anew:
+                    runner.undo_from(0, here)
+                for lesson in survey.course.lessons(range(to + 1) if to is not None else ()):
+                    for each in nodes_of(lesson, survey.lab, here):
+                        runner.apply(lesson, each)
+            record_standing(session.journal, world_id(world), reports.found)
         finally:
             agent.close()
     if as_json:
-        print(json.dumps({"schema": 1, "steps": [report.as_json() for report in reports]}, indent=1))
+        print(json.dumps({"schema": 1, "steps": [report.as_json() for report in reports.found]}, indent=1))
     else:
         who = "the lab" if nodes == world.lab.nodes else ", ".join(each.name for each in nodes)
         print(f"{who} is as after " + ("`up`" if to is None else f"step {to}"))
-    return exit_code(report.outcome for report in reports)
+    return exit_code(report.outcome for report in reports.found)
 
 
 def _make_anew(session: Session) -> None:
@@ -110,26 +126,25 @@ def _make_anew(session: Session) -> None:
     saved = session.state.load()
     session.sandbox.down()
     if saved is not None:
-        world = session.sandbox.up(saved.topology, saved.record.kind)
+        with ticking("making the world anew …"):
+            world = session.sandbox.up(saved.topology, saved.record.kind)
         session.journal.add(world_id(world), "up")
 
 
-def _bring_to(survey: Survey, to: int | None, nodes: tuple[Node, ...]) -> tuple[StepReport, ...]:
-    """From any state, undo everything above and below, then do the steps up to `to`."""
-    reports: list[StepReport] = []
+class _Reports:
+    """A listener that keeps what was found after each step, and says on which one is worked."""
 
-    def hear(event: Event) -> None:
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self.found: list[StepReport] = []
+        self._show = show
+
+    def __call__(self, event: Event) -> None:
+        """Hear one event."""
+        if isinstance(event, Started):
+            verb = "undoing" if event.undo else "doing"
+            self._show(f"{verb} step {event.lesson.number} on {event.node} …")
         if isinstance(event, Finished) and not event.undo:
-            reports.append(event.report)
-
-    runner = Runner(survey, NetlinkHands(survey.kernel), hear)
-    runner.undo_from(0, nodes)
-    for lesson in survey.course.lessons(range(to + 1) if to is not None else ()):
-        from labctl.engine.course import nodes_of
-
-        for each in nodes_of(lesson, survey.lab, nodes):
-            runner.apply(lesson, each)
-    return tuple(reports)
+            self.found.append(event.report)
 
 
 def _describe(record: WorldRecord) -> dict[str, object]:

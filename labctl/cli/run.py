@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from labctl.cli.progress import Recorder, record_standing
+from labctl.cli.scripts import script_of
 from labctl.cli.session import world_id
+from labctl.cli.tally import Tally, spelling_interruptions
 from labctl.engine.course import nodes_of, where
-from labctl.engine.events import Event, Finished
 from labctl.engine.hands import NetlinkHands, ShellHands
 from labctl.engine.planner import make_plan
 from labctl.engine.report import Outcome, exit_code
@@ -18,7 +19,7 @@ from labctl.engine.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from labctl.cli.screen import Screen
+    from labctl.cli.screen.page import Screen
     from labctl.cli.session import Session
     from labctl.engine.events import Listener
     from labctl.engine.look import Survey
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 class Run:
     """One `labctl step …` that needs the world."""
 
-    def __init__(  # noqa: PLR0913 (what the command line says)
+    def __init__(
         self,
         session: Session,
         lessons: tuple[Lesson, ...],
@@ -51,21 +52,21 @@ class Run:
             for node in nodes_of(self._lessons[0], survey.lab, self._nodes):
                 survey.require(self._lessons[0], node)
             reports = survey.reports(self._lessons, self._nodes)
-            self._note(survey, reports)
+            self._note(reports)
         if self._as_json:
             print(json.dumps([report.as_json() for report in reports], indent=1))
         else:
+            from labctl.cli.screen.looks import show_report
+
             screen = _screen()
             for report in reports:
-                screen.report(report)
+                show_report(screen, report)
         return exit_code(report.outcome for report in reports)
 
     def plan(self) -> int:
         """Say what apply would do."""
         with self._survey("--plan") as survey:
-            plans = [
-                (lesson, node, make_plan(survey.resources(lesson, node))) for lesson, node in self._pairs(survey)
-            ]
+            plans = [(lesson, node, make_plan(survey.resources(lesson, node))) for lesson, node in self._pairs(survey)]
         if self._as_json:
             body = [
                 {
@@ -73,32 +74,37 @@ class Run:
                     "step": lesson.number,
                     "node": where(lesson, node),
                     "items": [
-                        {"key": item.resource.key, "action": str(item.action), "why": item.reason} for item in plan.items
+                        {"key": item.resource.key, "action": str(item.action), "why": item.reason}
+                        for item in plan.items
                     ],
                 }
                 for lesson, node, plan in plans
             ]
             print(json.dumps(body, indent=1))
         else:
+            from labctl.cli.screen.looks import show_plan
+
             screen = _screen()
             for lesson, node, plan in plans:
-                screen.plan(lesson, where(lesson, node), plan)
+                show_plan(screen, lesson, where(lesson, node), plan)
         return 0
 
     def apply(self, *, with_needed: bool) -> int:
         """Do the steps, the earlier ones too if asked."""
-        listener = _Collector(None if self._as_json else _narrator())
-        with self._survey("--apply") as survey:
+        tally = Tally(None if self._as_json else _narrator())
+        with spelling_interruptions(tally), self._survey("--apply") as survey:
             todo = list(self._pairs(survey))
             if with_needed:
                 todo = self._needed(survey, todo) + todo
             with self._running(survey, "--apply"):
                 for lesson, node in todo:
-                    self._runner(survey, node, listener).apply(lesson, node)
-            self._note(survey, listener.reports)
-        self._print_finished(listener)
+                    self._runner(survey, node, tally).apply(lesson, node)
+            self._note(_reports(tally))
+        self._print_finished(tally)
         # Every resource is there: what cannot be measured on this machine is a warning, not a failure.
-        return max((0 if each.made and each.outcome is Outcome.UNKNOWN else exit_code([each.outcome]) for each in listener.reports), default=0)
+        return exit_code(
+            each.outcome for each in _reports(tally) if not (each.made and each.outcome is Outcome.UNKNOWN)
+        )
 
     def _needed(self, survey: Survey, todo: list[tuple[Lesson, Node]]) -> list[tuple[Lesson, Node]]:
         chosen = {(lesson.number, where(lesson, node)) for lesson, node in todo}
@@ -112,27 +118,27 @@ class Run:
 
     def undo(self, *, cascade: bool) -> int:
         """Take the steps away, the last first; later ones too if asked."""
-        listener = _Collector(None if self._as_json else _narrator())
-        with self._survey("--undo") as survey:
+        tally = Tally(None if self._as_json else _narrator())
+        with spelling_interruptions(tally), self._survey("--undo") as survey:
             lowest = self._lessons[0].number
             with self._running(survey, "--undo"):
                 if cascade:
-                    self._runner(survey, self._nodes[0], listener).undo_from(lowest, self._nodes)
+                    self._runner(survey, self._nodes[0], tally).undo_from(lowest, self._nodes)
                 else:
                     for lesson, node in reversed(list(self._pairs(survey))):
-                        self._runner(survey, node, listener).undo(lesson, node)
-            self._note(survey, listener.reports)
-        self._print_finished(listener)
+                        self._runner(survey, node, tally).undo(lesson, node)
+            self._note(_reports(tally))
+        self._print_finished(tally)
         return 0
 
     def show(self) -> int:
         """The lesson, its commands, and where you stand; exit as verify."""
-        from labctl.cli.step_command import script_of
+        from labctl.cli.screen.looks import show_report
         from labctl.engine.lesson import read_lesson
 
         with self._survey("") as survey:
             reports = survey.reports(self._lessons, self._nodes)
-            self._note(survey, reports)
+            self._note(reports)
         if self._as_json:
             print(json.dumps([report.as_json() for report in reports], indent=1))
             return exit_code(report.outcome for report in reports)
@@ -140,15 +146,26 @@ class Run:
         for lesson in self._lessons:
             screen.title(lesson)
             screen.notes(lesson)
-            screen.console.print()
+            screen.say()
             screen.markdown(read_lesson(lesson, survey.lab, self._nodes[0], answer=False))
+            screen.say()
             for node in nodes_of(lesson, survey.lab, self._nodes):
                 screen.commands(script_of(self._session, lesson, node, self._dialect))
-                screen.console.print()
+                screen.say()
             for report in reports:
                 if report.lesson is lesson:
-                    screen.report(report)
+                    show_report(screen, report)
+            screen.say()
+        self._say_next(screen, reports)
         return exit_code(report.outcome for report in reports)
+
+    def _say_next(self, screen: Screen, reports: tuple[StepReport, ...]) -> None:
+        undone = next((report for report in reports if report.outcome is not Outcome.DONE), None)
+        if undone is None:
+            return
+        at = "" if undone.node in (self._session.here, "lab") else f" --node {undone.node}"
+        number = undone.lesson.number
+        screen.hint(f"labctl shell, to type the commands; or labctl step {number} --apply{at}", indent=0)
 
     def _pairs(self, survey: Survey) -> Iterator[tuple[Lesson, Node]]:
         for lesson in self._lessons:
@@ -177,8 +194,7 @@ class Run:
             survey.refresh()
             journal.add(self._world, "end", what=self._purpose(flag))
 
-    def _note(self, survey: Survey, reports: list[StepReport] | tuple[StepReport, ...]) -> None:
-        del survey
+    def _note(self, reports: tuple[StepReport, ...]) -> None:
         record_standing(self._session.journal, self._world, reports)
 
     def _runner(self, survey: Survey, node: Node, listener: Listener) -> Runner:
@@ -190,41 +206,25 @@ class Run:
         )
         return Runner(survey, hands, recorder)
 
-    def _print_finished(self, listener: _Collector) -> None:
+    def _print_finished(self, tally: Tally) -> None:
         if self._as_json:
             body: list[dict[str, Any]] = [
-                {**finished.report.as_json(), "changed": finished.changed} for finished in listener.finished
+                {**finished.report.as_json(), "changed": finished.changed} for finished in tally.finished
             ]
             print(json.dumps(body, indent=1))
 
 
-class _Collector:
-    """Keeps what finished, and passes everything on to a screen, if there is one."""
-
-    def __init__(self, on: Listener | None) -> None:
-        self.finished: list[Finished] = []
-        self._on = on
-
-    @property
-    def reports(self) -> tuple[StepReport, ...]:
-        """The reports of all steps that finished."""
-        return tuple(each.report for each in self.finished)
-
-    def __call__(self, event: Event) -> None:
-        """Hear one event."""
-        if isinstance(event, Finished):
-            self.finished.append(event)
-        if self._on is not None:
-            self._on(event)
+def _reports(tally: Tally) -> tuple[StepReport, ...]:
+    return tuple(each.report for each in tally.finished)
 
 
 def _screen() -> Screen:
-    from labctl.cli.screen import Screen
+    from labctl.cli.screen.page import Screen
 
     return Screen()
 
 
 def _narrator() -> Listener:
-    from labctl.cli.screen import Narrator
+    from labctl.cli.screen.narrator import Narrator
 
     return Narrator(_screen())

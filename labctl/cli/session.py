@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from labctl.engine.course import Course, builtin_folder
 from labctl.errors import LabError, UsageError
-from labctl.kernel.inside import is_inside
+from labctl.kernel.marker import is_inside
 from labctl.world.state import State
 
 if TYPE_CHECKING:

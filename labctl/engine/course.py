@@ -72,6 +72,15 @@ class Course:
         """Several steps, or all."""
         return tuple(self.lesson(number) for number in (self.numbers if numbers is None else numbers))
 
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What is told that is no step: `topics/NAME.md` beside the steps."""
+        return tuple(sorted(path.stem for path in (self.folder / "topics").glob("*.md")))
+
+    def topic(self, name: str) -> str:
+        """The Markdown of a topic."""
+        return (self.folder / "topics" / f"{name}.md").read_text(encoding="utf-8")
+
 
 def _load(number: int, folder: Path) -> Step:
     path = folder / "step.py"
@@ -83,11 +92,15 @@ def _load(number: int, folder: Path) -> Step:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _malformed(path, f"{type(error).__name__}: {error}") from error
     step = getattr(module, "STEP", None)
     if not isinstance(step, Step):
         raise _malformed(path, "it defines no STEP = Step(…)")
+    if not step.title.strip():
+        raise _malformed(path, "its title is empty")
+    if not step.hints or not all(hint.strip() for hint in step.hints):
+        raise _malformed(path, "it has no hints, or an empty one")
     return step
 
 

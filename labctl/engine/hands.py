@@ -9,7 +9,7 @@ from labctl.engine.events import Typing
 from labctl.engine.script import do_statements, undo_statements
 from labctl.errors import KernelRefused
 from labctl.model.lab import Place
-from labctl.model.resource import Action, Present
+from labctl.model.resource import Action, HasBystanders, Present
 from labctl.model.shell import Assign, Capture, Statement, render_command
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class ShellHands:
 
     def unmake(self, resource: Resource, seen: Seen) -> None:
         """Take it away by its commands."""
-        if isinstance(seen, Present) and not seen.drift and not seen.note:
+        plain = isinstance(seen, Present) and not seen.drift and not seen.note
+        if plain and not (isinstance(resource, HasBystanders) and resource.bystanders(self._kernel)):
             self._run(undo_statements((resource,), self._dialect))
         else:
             self._listener(Typing(f"# {resource.key} was made in another way; it is taken away in place"))

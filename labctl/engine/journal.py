@@ -88,7 +88,8 @@ class Journal:
 
     def interrupted(self, world: str) -> tuple[str, tuple[Event, ...]] | None:
         """The last command, if it never came to its end, with what it had begun to do."""
-        command, done = "", []
+        command = ""
+        done: list[Event] = []
         for event in self.events(world):
             if event.kind == "begin":
                 command, done = event.what, []

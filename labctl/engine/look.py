@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from labctl.engine.course import Course, nodes_of, probes_of, resources_of, where
 from labctl.engine.prober import Prober
-from labctl.engine.report import Checked, StepReport
-from labctl.errors import KernelRefused, MissingStep
+from labctl.engine.report import Checked, Outcome, StepReport
+from labctl.errors import CannotTell, KernelRefused, MissingStep, WorldGone
+from labctl.model.probe import Answer
 from labctl.model.resource import Seen, Unknown
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class Survey:
         self._seen.clear()
         self.kernel.refresh()
 
+    def forget(self, lesson: Lesson, node: Node) -> None:
+        """Look at one step anew; the kernel port itself forgets what was changed through it."""
+        self._seen.pop((lesson.number, where(lesson, node)), None)
+
     def resources(self, lesson: Lesson, node: Node) -> tuple[tuple[Resource, Seen], ...]:
         """The resources of a step on a node, each with what was seen."""
         key = (lesson.number, where(lesson, node))
@@ -58,7 +63,7 @@ class Survey:
         bare = [(lesson, node) for lesson in lessons for node in nodes_of(lesson, self.lab, nodes)]
         asked = [self.asked(lesson, node) for lesson, node in bare]
         flat = [probe for probes in asked for probe in probes]
-        answers = iter(Prober(self.kernel, self.lab).ask(flat))
+        answers = iter(self._ask(flat))
         reports = []
         for (lesson, node), probes in zip(bare, asked, strict=True):
             checks = tuple(Checked(probe, probe.after, next(answers)) for probe in probes)
@@ -66,6 +71,20 @@ class Survey:
             seen = self.resources(lesson, node)
             reports.append(StepReport(lesson, where(lesson, node), seen, checks, missing))
         return tuple(reports)
+
+    def _ask(self, probes: list[Probe]) -> tuple[Answer, ...]:
+        """Ask side by side; in a world half dead one by one, so that only what is about the dead is unknown."""
+        prober = Prober(self.kernel, self.lab)
+        try:
+            return prober.ask(probes)
+        except WorldGone:
+            return tuple(self._ask_alone(prober, probe) for probe in probes)
+
+    def _ask_alone(self, prober: Prober, probe: Probe) -> Answer:
+        try:
+            return prober.ask((probe,))[0]
+        except WorldGone as error:
+            return Answer(None, error.what, error.hint)
 
     def _first_missing(self, lesson: Lesson, node: Node) -> str:
         missing = self.missing(lesson, node)
@@ -89,11 +108,7 @@ class Survey:
         """What has to be done before a step: all earlier steps on that node; for the whole lab's, on every node."""
         nodes = self.lab.nodes if lesson.step.whole_lab else (node,)
         earlier = (each for each in self.course.numbers if each < lesson.number)
-        return tuple(
-            (each, at)
-            for each in self.course.lessons(earlier)
-            for at in nodes_of(each, self.lab, nodes)
-        )
+        return tuple((each, at) for each in self.course.lessons(earlier) for at in nodes_of(each, self.lab, nodes))
 
     def missing(self, lesson: Lesson, node: Node) -> tuple[StepReport, ...]:
         """The needs that are not made, the first first."""
@@ -105,12 +120,21 @@ class Survey:
 
         Raises:
             MissingStep: one is not made; the hint is the command that does it.
+            CannotTell: the first of them could not be looked at.
         """
         missing = self.missing(lesson, node)
         if not missing:
             return
         first = missing[0]
         cause = first.causes()[0]
+        if first.outcome is Outcome.UNKNOWN:
+            raise CannotTell(
+                (
+                    f"step {lesson.number} needs step {first.lesson.number} on {first.node}, which cannot "
+                    f"be looked at: {cause}"
+                ),
+                next(iter(first.hints()), "labctl doctor"),
+            )
         nodes = dict.fromkeys(report.node for report in missing if report.node != "lab")
         numbers = sorted({report.lesson.number for report in missing})
         span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"

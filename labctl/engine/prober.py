@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused, ToolMissing, WorldGone
 from labctl.model.lab import Container, Place
-from labctl.model.ports import EchoResult
 from labctl.model.probe import Answer, Ping, Probe, Reserved, RouteVia, SeenFrom, Succeeds
 from labctl.model.store import reserved_address
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from labctl.model.lab import Lab
-    from labctl.model.ports import Kernel
+    from labctl.model.ports import EchoResult, Kernel
 
 _BRIDGE_FILTER = "net.bridge.bridge-nf-call-iptables"
 
@@ -31,6 +30,7 @@ class Prober:
         answers: dict[int, Answer] = {}
         pings: dict[int, tuple[Place, str]] = {}
         talks: dict[int, SeenFrom] = {}
+        homes: dict[int, Reserved] = {}
         for number, probe in enumerate(probes):
             match probe.question:
                 case Ping(source, target):
@@ -41,17 +41,24 @@ class Prober:
                         pings[number] = (source, address)
                 case SeenFrom() as question:
                     talks[number] = question
+                case Reserved() as question:
+                    homes[number] = question
                 case question:
                     answers[number] = self._ask_one(question)
-        answers |= self._ping(pings) | self._converse(talks)
+        answers |= self._ping(pings) | self._converse(talks) | self._ask_reserved(homes)
         return tuple(self._judge(probe, answers[number]) for number, probe in enumerate(probes))
 
     def _address(self, target: Container | str) -> str | Answer:
         """The address behind a target: a container's is the one that its node has reserved for it."""
         if isinstance(target, str):
             return target
-        found = reserved_address(self._kernel, target, self._lab.network)
-        return found if found else Answer(yes=False, why=f"no address is reserved for {target.name}")
+        try:
+            found = reserved_address(self._kernel, target, self._lab.network)
+        except WorldGone:
+            raise
+        except KernelRefused as error:
+            return Answer(yes=False, why=error.what)
+        return found or Answer(yes=False, why=f"no address is reserved for {target.name}")
 
     def _ping(self, pings: dict[int, tuple[Place, str]]) -> dict[int, Answer]:
         if not pings:
@@ -64,12 +71,9 @@ class Prober:
             return {}
         asks = tuple((each.source, each.target, each.port) for each in talks.values())
         heard = self._kernel.packets.converse_all(asks)
-        return {
-            number: _of_talk(question, line)
-            for (number, question), line in zip(talks.items(), heard, strict=True)
-        }
+        return {number: _of_talk(question, line) for (number, question), line in zip(talks.items(), heard, strict=True)}
 
-    def _ask_one(self, question: RouteVia | Succeeds | Reserved) -> Answer:
+    def _ask_one(self, question: RouteVia | Succeeds) -> Answer:
         try:
             match question:
                 case RouteVia(source, target, device):
@@ -77,9 +81,9 @@ class Prober:
                 case Succeeds(source, argv):
                     done = self._kernel.programs(source).run(argv)
                     said = (done.err or done.out).strip().splitlines()
-                    return Answer(done.code == 0, "" if done.code == 0 else (said[-1] if said else f"exit code {done.code}"))
-                case Reserved(source, container):
-                    return self._ask_reserved(source, container)
+                    return Answer(
+                        done.code == 0, "" if done.code == 0 else (said[-1] if said else f"exit code {done.code}")
+                    )
         except (ToolMissing, WorldGone) as error:
             return Answer(None, error.what, error.hint)
         except KernelRefused as error:
@@ -91,18 +95,40 @@ class Prober:
             return Answer(yes=False, why=f"{source} has no route to {target}")
         return Answer(route.device == device, "" if route.device == device else f"it leaves by {route.device}")
 
-    def _ask_reserved(self, source: Place, container: Container) -> Answer:
-        """Who answers for the address must have it in its own namespace; nobody answering is fine too."""
-        address = reserved_address(self._kernel, container, self._lab.network)
-        if address is None:
-            return Answer(yes=False, why=f"no address is reserved for {container.name}")
-        owners = [each for each in (source, container.place) if self._has(each, address)]
-        if owners == [source]:
-            return Answer(yes=False, why=f"{source} itself has {address}, which is reserved for {container.name}")
-        (echo,) = self._kernel.packets.ping(((source, address),))
-        if echo.answered and not owners:
-            return Answer(yes=False, why=f"somebody else answers for {address}, which is reserved for {container.name}")
-        return Answer(True if echo.measured else None, "" if echo.measured else echo.why)
+    def _ask_reserved(self, homes: dict[int, Reserved]) -> dict[int, Answer]:
+        """Who answers for an address must have it in its own namespace; nobody answering is fine too."""
+        answers: dict[int, Answer] = {}
+        pings: dict[int, tuple[Place, str]] = {}
+        owners = self._owners({question.container.node for question in homes.values()})
+        for number, question in homes.items():
+            container = question.container
+            address = self._address(container)
+            if isinstance(address, Answer):
+                answers[number] = address
+            elif self._has(question.source, address):
+                why = f"{question.source} itself has {address}, which is reserved for {container.name}"
+                answers[number] = Answer(yes=False, why=why)
+            elif others := owners.get(address, set()) - {container.name}:
+                why = f"{', '.join(sorted(others))} has {address}, which is reserved for {container.name}"
+                answers[number] = Answer(yes=False, why=why)
+            elif self._has(container.place, address):
+                answers[number] = Answer(yes=True)
+            else:
+                pings[number] = (question.source, address)
+        for number, answer in self._ping(pings).items():
+            _, address = pings[number]
+            name = homes[number].container.name
+            taken = Answer(yes=False, why=f"somebody else answers for {address}, which is reserved for {name}")
+            answers[number] = {True: taken, False: Answer(yes=True), None: answer}[answer.yes]
+        return answers
+
+    def _owners(self, nodes: set[str]) -> dict[str, set[str]]:
+        """Which containers of these nodes have an address: where two have it, a ping does not tell who answers."""
+        owners: dict[str, set[str]] = {}
+        for container in (each for node in nodes for each in self._lab.node(node).containers):
+            for held in self._kernel.net(container.place).addresses():
+                owners.setdefault(held.cidr.partition("/")[0], set()).add(container.name)
+        return owners
 
     def _has(self, place: Place, address: str) -> bool:
         return any(each.cidr.partition("/")[0] == address for each in self._kernel.net(place).addresses())
@@ -115,8 +141,13 @@ class Prober:
         value = self._kernel.setting(Place(node), _BRIDGE_FILTER)
         if value == "1":
             return answer
-        why = f"it does, but only because the bridge of {node} by-passes iptables ({_BRIDGE_FILTER} is {value or 'missing'})"
-        hint = f"labctl exec {node} -- sysctl -w {_BRIDGE_FILTER}=1" if value is not None else "sudo modprobe br_netfilter"
+        why = (
+            f"it does, but only because the bridge of {node} by-passes iptables ({_BRIDGE_FILTER} "
+            f"is {value or 'missing'})"
+        )
+        hint = (
+            f"labctl exec {node} -- sysctl -w {_BRIDGE_FILTER}=1" if value is not None else "sudo modprobe br_netfilter"
+        )
         return Answer(None, why, hint)
 
 

@@ -82,7 +82,12 @@ class StepReport:
 
     @property
     def stands(self) -> bool:
-        """Something of it is there."""
+        """Something of it is there, and not only what others use too."""
+        return any(isinstance(seen, Present) and not seen.shared for _, seen in self.resources)
+
+    @property
+    def touched(self) -> bool:
+        """Anything of it is there."""
         return any(isinstance(seen, Present) for _, seen in self.resources)
 
     @property

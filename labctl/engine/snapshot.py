@@ -30,7 +30,12 @@ def take(kernel: Kernel, lab: Lab) -> dict[str, Any]:
         "places": {str(place): _place(kernel, place, names) for place in places},
         "nodes": {node.name: _node(kernel, node, names) for node in lab.nodes},
         "vpc_routes": [
-            {"destination": route.destination, "next_hop": route.next_hop, "network": route.network, "priority": route.priority}
+            {
+                "destination": route.destination,
+                "next_hop": route.next_hop,
+                "network": route.network,
+                "priority": route.priority,
+            }
             for route in sorted(kernel.cloud.routes(), key=lambda each: (each.network, each.destination, each.next_hop))
         ],
     }
@@ -109,7 +114,8 @@ def _place(kernel: Kernel, place: Place, names: _Names) -> dict[str, Any]:
         },
         "addresses": sorted(f"{each.device} {each.cidr}" for each in net.addresses()),
         "routes": sorted(
-            f"{route.kind} {route.destination} via {route.via or '-'} dev {route.device or '-'} src {route.source or '-'} "
+            f"{route.kind} {route.destination} via {route.via or '-'} dev {route.device or '-'} src "
+            f"{route.source or '-'} "
             f"table {route.table} proto {route.protocol} metric {route.metric}"
             for route in net.routes()
         ),
@@ -127,7 +133,7 @@ def _node(kernel: Kernel, node: Node, names: _Names) -> dict[str, Any]:
         "files": {
             path: content
             for folder in (*_STATE_FOLDERS, _NETNS)
-            for path, content in _files(kernel, node.name, folder, names).items()
+            for path, content in _files(kernel, node, folder, names).items()
         },
     }
 
@@ -142,8 +148,8 @@ def _table(name: str, ruleset: Ruleset) -> list[str]:
     return [*sorted(policies), *(f"-A {rule.chain} {' '.join(rule.words)}" for rule in ruleset.rules)]
 
 
-def _files(kernel: Kernel, node: str, path: str, names: _Names) -> dict[str, str]:
-    files = kernel.files(node)
+def _files(kernel: Kernel, node: Node, path: str, names: _Names) -> dict[str, str]:
+    files = kernel.files(node.name)
     info = files.info(path)
     if info is None:
         return {}
@@ -154,4 +160,13 @@ def _files(kernel: Kernel, node: str, path: str, names: _Names) -> dict[str, str
         return found
     if info.kind == "link":
         return {path: f"-> {names.text(info.target)}"}
-    return {path: names.text(files.read(path) or "") if info.kind == "file" else f"<{info.kind}>"}
+    if info.kind != "file":
+        return {path: f"<{info.kind}>"}
+    return {path: names.text(files.read(path) or "") or _mounted(kernel, node, path)}
+
+
+def _mounted(kernel: Kernel, node: Node, path: str) -> str:
+    """Whose network namespace is mounted on a file without text (`ip netns attach`); empty if no container's."""
+    files = kernel.files(node.name)
+    owners = (each.name for each in node.containers if files.same_namespace(path, each.place))
+    return next((f"<netns of {name}>" for name in owners), "")

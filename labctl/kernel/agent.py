@@ -30,13 +30,21 @@ if TYPE_CHECKING:
 _LENGTH = struct.Struct("!I")
 _LOOKS = frozenset(
     {
-        "links", "addresses", "routes", "neighbours", "number_of", "route_to",
+        "link", "links", "addresses", "routes", "neighbours", "number_of", "route_to",
         "info", "read", "names", "same_namespace",
         "table", "other_backend", "answering", "listed",
         "forwards", "setting", "namespace_path",
     }
 )  # fmt: skip  # a table of the ports' methods that look
-_PACKETS = frozenset({"ping", "converse", "converse_all"})
+# What these change of a namespace; any other change of one may change all of it.
+_CHANGES = {
+    "add_address": frozenset({"addresses", "routes", "route_to"}),
+    "delete_address": frozenset({"addresses", "routes", "route_to"}),
+    "add_route": frozenset({"routes", "route_to"}),
+    "delete_route": frozenset({"routes", "route_to"}),
+    "set_up": frozenset({"link", "links", "routes", "route_to"}),
+    "set_master": frozenset({"link", "links"}),
+}
 _HELD_BACK = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -85,6 +93,8 @@ class Agent:
             WorldGone: the world cannot be entered.
         """
         ours, theirs = socket.socketpair()
+        # Ctrl-C right after the fork would let the child run on as a second labctl.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
         child = os.fork()
         if child == 0:
             ours.close()
@@ -93,7 +103,12 @@ class Agent:
         self._middle = child
         self._channel = Channel(ours)
         self.kernel: Kernel = RemoteKernel(self)
-        self._answer()
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            self._answer()
+        except BaseException:
+            self.close()
+            raise
 
     def ask(self, door: str, door_arguments: tuple[object, ...], method: str, arguments: tuple[object, ...]) -> Any:  # noqa: ANN401 (the ports say what)
         """Have one method called inside and give its result, or raise its error."""
@@ -137,6 +152,7 @@ def _serve(record: WorldRecord, theirs: socket.socket, make_kernel: Callable[[Wo
         os.setsid()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
         kept = theirs.fileno()
         os.closerange(3, kept)
         os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
@@ -197,18 +213,18 @@ class RemoteKernel:
     def __init__(self, agent: Agent) -> None:
         """Ask through this agent."""
         self._agent = agent
-        self._seen: dict[tuple[str, object, str, object], object] = {}
+        self._seen: dict[tuple[str, object], dict[tuple[str, object], object]] = {}
 
     def ask(self, door: str, door_arguments: tuple[object, ...], method: str, arguments: tuple[object, ...]) -> Any:  # noqa: ANN401 (the ports say what)
         """Ask, or remember: a look is asked once until something is changed."""
-        if method not in _LOOKS and not (door == "cloud" and method == "routes"):
-            if method not in _PACKETS:
-                self._forget()
+        # `files.link` makes one; `net.link` looks at one.
+        if method not in _LOOKS or (door, method) == ("files", "link"):
+            self._forget(door, door_arguments, method, arguments)
             return self._agent.ask(door, door_arguments, method, arguments)
-        key = (door, door_arguments, method, arguments)
-        if key not in self._seen:
-            self._seen[key] = self._agent.ask(door, door_arguments, method, arguments)
-        return self._seen[key]
+        seen = self._seen.setdefault((door, door_arguments), {})
+        if (method, arguments) not in seen:
+            seen[method, arguments] = self._agent.ask(door, door_arguments, method, arguments)
+        return seen[method, arguments]
 
     def net(self, place: Place) -> Net:
         """The network namespace of a place."""
@@ -252,6 +268,21 @@ class RemoteKernel:
         """Forget what was read."""
         self._seen.clear()
 
-    def _forget(self) -> None:
-        """After a change, forget all but what nmap found: a scan costs more than all else, and serves a whole run."""
-        self._seen = {key: value for key, value in self._seen.items() if key[0] == "scanner"}
+    def _forget(self, door: str, door_arguments: tuple[object, ...], method: str, arguments: tuple[object, ...]) -> None:
+        """After a change, forget what it may have changed, and no more: looking again is what costs.
+
+        A program may change anything, packets nothing. What nmap found is kept: a scan serves a whole run.
+        """
+        if door == "packets":
+            return
+        if door == "programs":
+            self._seen = {key: seen for key, seen in self._seen.items() if key[0] == "scanner"}
+        elif door != "net" or method == "delete_link":
+            self._seen = {key: seen for key, seen in self._seen.items() if key[0] != door}
+        else:
+            changed = _CHANGES.get(method)
+            places = [door_arguments, arguments[-1:]] if method == "add_veth" else [door_arguments]
+            for place in places:
+                seen = self._seen.pop((door, place), {})
+                if changed is not None:
+                    self._seen[door, place] = {key: each for key, each in seen.items() if key[0] not in changed}

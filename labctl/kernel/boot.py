@@ -15,20 +15,20 @@ both as the machine and as the world numbers it.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import struct
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from labctl.errors import KernelRefused
 from labctl.kernel import mounts, syscalls
-from labctl.kernel.identity import boot_id, identify, kill_and_wait
+from labctl.kernel.identity import MARK, boot_id, identify, kill_and_wait
+from labctl.kernel.process import find_tool
 from labctl.model.world import Keeper, WorldRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from labctl.model.world import BootPlan, Host, Kind
 
@@ -37,7 +37,8 @@ _SECONDS = 60.0
 _WORLD = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
 _HOST = syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS
 PAUSE = ("sleep", "infinity")
-_KEEP = b"keep"
+_KEEP, _MAPPED = b"keep", b"mapped"
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -50,6 +51,8 @@ def boot(plan: BootPlan, kind: Kind) -> Iterator[WorldRecord]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     ours.settimeout(_SECONDS)
+    # Ctrl-C right after the fork would let the child run on as a second labctl.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
     child = os.fork()
     if child == 0:
         ours.close()
@@ -57,11 +60,11 @@ def boot(plan: BootPlan, kind: Kind) -> Iterator[WorldRecord]:
     theirs.close()
     seen: dict[str, Keeper] = {}
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         yield _attend(ours, child, plan, kind, seen)
         ours.send(_KEEP)
     except BaseException:
-        if "" in seen and (root := identify(seen[""].outside)):
-            kill_and_wait(root)
+        _end_all(ours, seen)
         raise
     finally:
         ours.close()
@@ -75,19 +78,15 @@ def _attend(ours: socket.socket, child: int, plan: BootPlan, kind: Kind, seen: d
     awaited = sum(host.announces for host in plan.hosts)
     while set(seen) != wanted or announced < awaited:
         try:
-            message, ancillary, _flags, _address = ours.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
+            verb, rest, pid = _hear(ours)
         except TimeoutError:
             raise KernelRefused("the world did not come up within a minute", "try: labctl doctor") from None
-        verb, _, rest = message.decode().strip().partition(" ")
         match verb:
             case "map" if plan.unprivileged_id is not None:
                 _write_maps(child, plan.unprivileged_id)
-                ours.send(b"mapped")
+                ours.send(_MAPPED)
             case "here":
-                place, _, inside = rest.rpartition(" ")
-                pid = _CREDENTIALS.unpack(ancillary[0][2])[0]
-                identity = identify(pid)
-                seen[place] = Keeper(pid, int(inside), identity.started if identity else 0)
+                _note(seen, rest, pid)
             case "ready":
                 announced += 1
             case "error":
@@ -96,6 +95,34 @@ def _attend(ours: socket.socket, child: int, plan: BootPlan, kind: Kind, seen: d
                 raise KernelRefused("the world died while it was being made", "try: labctl doctor")
     keepers = tuple((place, seen[place]) for place in seen if place)
     return WorldRecord(kind, boot_id(), seen[""], keepers)
+
+
+def _hear(ours: socket.socket) -> tuple[str, str, int]:
+    """Receive one message: its first word, the rest, and its sender's pid as the machine numbers it."""
+    message, ancillary, _flags, _address = ours.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
+    verb, _, rest = message.decode().strip().partition(" ")
+    return verb, rest, _CREDENTIALS.unpack(ancillary[0][2])[0] if ancillary else 0
+
+
+def _note(seen: dict[str, Keeper], report: str, pid: int) -> None:
+    place, _, inside = report.rpartition(" ")
+    identity = identify(pid)
+    seen[place] = Keeper(pid, int(inside), identity.started if identity else 0)
+
+
+def _end_all(ours: socket.socket, seen: dict[str, Keeper]) -> None:
+    """Take away what there is of the world, and wait until it is gone."""
+    with suppress(OSError):
+        # Whoever waits for a word from labctl hears that none will come, and ends.
+        ours.shutdown(socket.SHUT_WR)
+        while "" not in seen:
+            verb, rest, pid = _hear(ours)
+            if verb == "here":
+                _note(seen, rest, pid)
+            elif not verb:
+                return
+    if "" in seen and (root := identify(seen[""].outside)):
+        kill_and_wait(root)
 
 
 def _places(host: Host) -> tuple[str, ...]:
@@ -135,7 +162,8 @@ def _first_child(theirs: socket.socket, plan: BootPlan) -> NoReturn:
             plan = mounts.stage_windows(plan)
         syscalls.unshare(syscalls.CLONE_NEWUSER)
         theirs.send(b"map")
-        theirs.recv(16)
+        if theirs.recv(16) != _MAPPED:
+            os._exit(1)
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         syscalls.set_dumpable()
@@ -161,7 +189,7 @@ def _pid_one(theirs: socket.socket, plan: BootPlan) -> NoReturn:
     # Until labctl has written down that this world exists, the world ends with labctl.
     if theirs.recv(16) != _KEEP:
         os._exit(1)
-    _become(PAUSE, programs[PAUSE[0]])
+    _become(PAUSE, programs[PAUSE[0]], {MARK: plan.mark})
 
 
 def _hold_host(theirs: socket.socket, plan: BootPlan, host: Host, programs: dict[str, str]) -> NoReturn:
@@ -178,7 +206,7 @@ def _hold_host(theirs: socket.socket, plan: BootPlan, host: Host, programs: dict
     _report(theirs, host.name)
     holder = host.holder
     if host.announces:
-        os.set_inheritable(theirs.fileno(), True)
+        os.set_inheritable(theirs.fileno(), True)  # noqa: FBT003 (it takes it by position only)
         holder = (*holder, str(theirs.fileno()))
     _become(holder, programs[holder[0]])
 
@@ -196,14 +224,14 @@ def _report(theirs: socket.socket, place: str) -> None:
 
 
 def _find(name: str) -> str:
-    path = shutil.which(name)
+    path = find_tool(name)
     if path is None:
         raise FileNotFoundError(f"{name} is not installed")
     return path
 
 
-def _become(argv: tuple[str, ...], path: str) -> NoReturn:
-    os.execve(path, argv, {"PATH": os.defpath})
+def _become(argv: tuple[str, ...], path: str, environment: Mapping[str, str] | None = None) -> NoReturn:
+    os.execve(path, argv, {"PATH": os.defpath, **(environment or {})})
 
 
 def _detach(keep: socket.socket) -> None:
@@ -219,5 +247,6 @@ def _detach(keep: socket.socket) -> None:
     os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
     # Ignored across exec too: the kernel then reaps whatever dies below (wait(2)).
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from labctl.errors import KernelRefused
 from labctl.model.lab import VPC
 from labctl.model.ports import CloudRoute
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from labctl.model.ports import Files, Programs
 
+Routes: TypeAlias = tuple[CloudRoute, ...]
 FOLDER = "/var/lib/vpc"
 TABLE = f"{FOLDER}/routes.json"
 _LOCK = f"{FOLDER}/lock"
@@ -62,8 +65,7 @@ class VpcCloud:
         for destination in ranges:
             self._settle(destination)
 
-    def _change(self, change: object) -> None:
-        assert callable(change)
+    def _change(self, change: Callable[[Routes], Routes]) -> None:
         for _ in range(_TRIES):
             text = self._files.read(TABLE) or ""
             routes = sorted(change(_read(text)), key=lambda route: route.name)
@@ -101,4 +103,6 @@ def _read(text: str) -> tuple[CloudRoute, ...]:
     try:
         return tuple(CloudRoute(**item) for item in json.loads(text or "[]"))
     except (ValueError, TypeError):
-        raise KernelRefused(f"the vpc's table of routes ({TABLE}) cannot be read", "put the lab back: labctl reset") from None
+        raise KernelRefused(
+            f"the vpc's table of routes ({TABLE}) cannot be read", "put the lab back: labctl reset"
+        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from labctl.kernel.places import Places
 
 _MOST_BYTES = 1 << 20
+_UNFINISHED = ".labctl-unfinished"
 
 
 class NodeFiles:
@@ -52,18 +54,23 @@ class NodeFiles:
             return None
         except IsADirectoryError:
             raise KernelRefused(f"{path} on {self._node} is a folder, not a file") from None
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return ""  # a mounted namespace (`ip netns add`) looks like a file, and has no text
 
     def names(self, path: str) -> tuple[str, ...]:
-        """List a folder, sorted."""
+        """List a folder, sorted, without what a killed labctl left unfinished."""
         try:
-            return tuple(sorted(os.listdir(self._path(path))))
+            names = (each.name for each in self._path(path).iterdir())
+            return tuple(sorted(name for name in names if not name.endswith(_UNFINISHED)))
         except (FileNotFoundError, NotADirectoryError):
             return ()
 
     def write(self, path: str, text: str) -> None:
         """Write a text file whole, or not at all."""
         where = self._path(path)
-        beside = where.with_name(f".{where.name}.{os.getpid()}")
+        beside = _beside(where)
         try:
             beside.write_text(text, encoding="utf-8")
             beside.replace(where)
@@ -72,23 +79,30 @@ class NodeFiles:
             raise
 
     def exchange(self, path: str, lock: str, old: str, new: str) -> bool:
-        """Compare and set while holding flock(2) on the file `lock`, as `flock LOCK …` in a shell would."""
+        """Compare and set while holding flock(2) on the file or folder `lock`, as `flock LOCK …` in a shell would."""
         where = self._path(path)
-        with Path(lock).open("a", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        # Read-only, as flock(1) opens it: a folder cannot be opened otherwise.
+        held = os.open(lock, os.O_RDONLY if Path(lock).is_dir() else os.O_RDONLY | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
             if (self.read(path) or "") != old:
                 return False
             self.write(str(where), new)
             return True
+        finally:
+            os.close(held)
 
     def make_folder(self, path: str) -> None:
         """Make a folder and its parents."""
         self._path(path).mkdir(parents=True, exist_ok=True)
 
     def link(self, path: str, target: str) -> None:
-        """Make or turn a symbolic link, in one rename."""
+        """Make a symbolic link, or turn one, in one rename."""
         where = self._path(path)
-        beside = where.with_name(f".{where.name}.{os.getpid()}")
+        if not os.path.lexists(where):
+            where.symlink_to(target)
+            return
+        beside = _beside(where)
         beside.unlink(missing_ok=True)
         beside.symlink_to(target)
         try:
@@ -108,6 +122,8 @@ class NodeFiles:
                 syscalls.unmount(point, syscalls.MNT_DETACH)
                 mounted.remove(point)
             if where.is_dir() and not where.is_symlink():
+                for unfinished in where.glob(f"*{_UNFINISHED}"):
+                    unfinished.unlink()
                 where.rmdir()
             else:
                 where.unlink()
@@ -121,6 +137,11 @@ class NodeFiles:
             return where.samefile(f"/proc/{self._places.pid(place)}/ns/net")
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return False
+
+
+def _beside(where: Path) -> Path:
+    """Where a file is written before it takes its place; always the same, so that a killed run leaves at most one."""
+    return where.with_name(f".{where.name}{_UNFINISHED}")
 
 
 def _mount_points() -> list[str]:

@@ -10,27 +10,19 @@ from typing import TYPE_CHECKING
 from labctl.errors import LabctlFailed, LabError, WorldGone
 from labctl.kernel import syscalls
 from labctl.kernel.identity import identify
+from labctl.kernel.marker import is_inside
 from labctl.model.lab import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from labctl.model.world import Keeper, WorldRecord
 
 _ALL = (
-    syscalls.CLONE_NEWNS
-    | syscalls.CLONE_NEWPID
-    | syscalls.CLONE_NEWIPC
-    | syscalls.CLONE_NEWUTS
-    | syscalls.CLONE_NEWNET
+    syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWNET
 )
+_STOPPERS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 _HOST = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWNET
-MARKER = Path("/opt/labctl/world.json")
-
-
-def is_inside() -> bool:
-    """Tell whether this process runs inside a world (`labctl shell`)."""
-    return MARKER.is_file()
 
 
 def open_keeper(keeper: Keeper, place: object, *, inside: bool) -> int:
@@ -60,6 +52,8 @@ def join_world(record: WorldRecord) -> None:
     if is_inside():
         return
     fd = open_keeper(record.root, "the world", inside=False)
+    # This is a copy of labctl: its memory, its environment and its way back to labctl are none of the world's business.
+    syscalls.close_memory()
     try:
         user = syscalls.CLONE_NEWUSER if record.kind == "sandbox" else 0
         if user and os.geteuid() == 0:
@@ -98,13 +92,16 @@ def run_attached(record: WorldRecord, place: Place, argv: Sequence[str], environ
         LabctlFailed: the world or the place could not be entered.
     """
     reader, writer = os.pipe()
+    # Until each of the three knows what to do about them: else one that comes early ends us, and not the command.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPERS)
     middle = os.fork()
     if middle == 0:
         os.close(reader)
-        _run_in_middle(record, place, argv, environment, writer)
+        _run_in_middle(record, place, argv, environment, writer, mask)
     os.close(writer)
     handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
     handlers[signal.SIGTERM] = signal.signal(signal.SIGTERM, lambda *_: os.kill(middle, signal.SIGTERM))
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
         _, status = os.waitpid(middle, 0)
     finally:
@@ -115,11 +112,17 @@ def run_attached(record: WorldRecord, place: Place, argv: Sequence[str], environ
     if failure:
         what, _, hint = failure.partition("\n")
         raise LabctlFailed(what, hint)
-    return os.waitstatus_to_exitcode(status)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
 
 
-def _run_in_middle(
-    record: WorldRecord, place: Place, argv: Sequence[str], environment: Mapping[str, str], writer: int
+def _run_in_middle(  # noqa: PLR0913 (all that the fork must know)
+    record: WorldRecord,
+    place: Place,
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    writer: int,
+    mask: Iterable[int],
 ) -> None:
     try:
         join_world(record)
@@ -130,6 +133,11 @@ def _run_in_middle(
             os.chdir(home if Path(home).is_dir() else "/")
             # Python ignores SIGPIPE, and exec would hand that on: `yes | head` must end.
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            for number in _STOPPERS:
+                # What whoever called us has switched off (nohup, a job in the background) stays off.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             try:
                 os.execvpe(argv[0], list(argv), dict(environment))  # noqa: S606 (what the person typed)
             except FileNotFoundError:
@@ -142,6 +150,7 @@ def _run_in_middle(
         for number in (signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)
         os._exit(code if code >= 0 else 128 - code)

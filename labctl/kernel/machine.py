@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from labctl.errors import KernelRefused, ToolMissing
 from labctl.kernel import boot, inside, process
 from labctl.kernel.agent import Agent
-from labctl.kernel.identity import Identity, boot_id, is_alive, kill_and_wait
+from labctl.kernel.identity import Identity, boot_id, find_marked, is_alive, kill_and_wait
+from labctl.kernel.marker import is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,15 +45,20 @@ class LinuxMachine:
         if not kill_and_wait(root):
             raise KernelRefused(f"the world's first process (pid {root.pid}) does not die", "try again: labctl down")
 
+    def end_marked(self, mark: str) -> bool:
+        """Take away worlds of which nothing is known but their mark; tell whether there were any."""
+        ended = [kill_and_wait(each) for each in find_marked(mark)]
+        return any(ended)
+
     def stands(self, record: WorldRecord) -> bool:
         """Tell whether the world's first process still lives."""
-        if inside.is_inside():
+        if is_inside():
             return True
         return is_alive(Identity(record.root.outside, record.root.started, record.boot)) and record.boot == boot_id()
 
     def missing_keepers(self, record: WorldRecord) -> tuple[str, ...]:
         """Name the places whose process is gone."""
-        within = inside.is_inside()
+        within = is_inside()
         return tuple(
             place
             for place, keeper in record.keepers

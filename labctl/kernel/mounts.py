@@ -33,7 +33,9 @@ def furnish(plan: BootPlan) -> None:
     devices = [(os.open(f"/dev/{name}", os.O_PATH), name) for name in _DEVICES]
     syscalls.make_read_only("/")
     _mount_etc()
-    for scratch in sorted(plan.scratch, key=lambda each: each.path.count("/")):
+    # Under a host's own /run and /var/lib lies this, never the machine's: sockets there take orders even read-only.
+    below = tuple(replace(each, megabytes=1) for each in plan.host_scratch)
+    for scratch in sorted((*plan.scratch, *below), key=lambda each: each.path.count("/")):
         _mount_scratch(scratch)
     for fd, window in windows:
         _open_window(fd, window)
@@ -62,9 +64,14 @@ def stage_windows(plan: BootPlan) -> BootPlan:
 
 
 def furnish_host(plan: BootPlan, containers: dict[str, int]) -> None:
-    """Give a host its own /run, /var/lib and /sys, and note where each container's namespace is (`containers`: pids)."""
+    """Give a host its own /run, /var/lib and /sys, and note where its containers are (`containers`: their pids)."""
+    folders = [scratch.path for scratch in plan.host_scratch]
+    hidden = [each for each in plan.windows if any(Path(each.target).is_relative_to(folder) for folder in folders)]
+    windows = [(os.open(window.target, os.O_PATH), window) for window in hidden]
     for scratch in plan.host_scratch:
         _mount_scratch(scratch)
+    for fd, window in windows:
+        _open_window(fd, window)
     syscalls.mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     folder = Path("/run/labctl/containers")
     folder.mkdir(parents=True)
@@ -94,7 +101,11 @@ def _mount_etc() -> None:
     upper, work = Path(_STAGE, "upper"), Path(_STAGE, "work")
     upper.mkdir()
     work.mkdir()
-    for name, text in (("hosts", "127.0.0.1 localhost\n"), ("resolv.conf", "# no DNS in the lab yet\n"), ("hostname", "")):
+    for name, text in (
+        ("hosts", "127.0.0.1 localhost\n"),
+        ("resolv.conf", "# no DNS in the lab yet\n"),
+        ("hostname", ""),
+    ):
         (upper / name).write_text(text)
     try:
         syscalls.mount("overlay", "/etc", "overlay", MS_NODEV, f"lowerdir=/etc,upperdir={upper},workdir={work}")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno
 import resource
-from contextlib import contextmanager
+import socket
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pyroute2 import IPRoute
@@ -81,6 +82,13 @@ class PlaceNet:
         """All interfaces."""
         return tuple(_link(message) for message in self._route.get_links(ext_mask=_SKIP_STATISTICS))
 
+    def link(self, name: str) -> Link | None:
+        """One interface, without a dump of all."""
+        messages: tuple[Any, ...] = ()
+        with _refusals(f"look at {name} on {self._place}", errno.ENODEV):
+            messages = tuple(self._route.link("get", ifname=name, ext_mask=_SKIP_STATISTICS))
+        return next((_link(message) for message in messages), None)
+
     def addresses(self) -> tuple[Address, ...]:
         """All IPv4 addresses."""
         return tuple(
@@ -90,18 +98,18 @@ class PlaceNet:
 
     def routes(self) -> tuple[Route, ...]:
         """The IPv4 routes of all tables but local."""
-        names = self._names()
-        messages = self._route.get_routes(family=_AF_INET)
+        messages = tuple(self._route.get_routes(family=_AF_INET))
+        names = self._names(*(message.get("RTA_OIF") for message in messages))
         routes = (_as_route(message, names) for message in messages)
         return tuple(route for route in routes if route.table != _LOCAL_TABLE)
 
     def neighbours(self) -> tuple[Neighbour, ...]:
         """The permanent ARP entries."""
-        names = self._names()
+        messages = [each for each in self._route.get_neighbours(family=_AF_INET) if each["state"] & _NUD_PERMANENT]
+        names = self._names(*(message["ifindex"] for message in messages))
         return tuple(
             Neighbour(names.get(message["ifindex"], "?"), message.get("NDA_DST"), message.get("NDA_LLADDR") or "")
-            for message in self._route.get_neighbours(family=_AF_INET)
-            if message["state"] & _NUD_PERMANENT
+            for message in messages
         )
 
     def number_of(self, place: Place) -> int | None:
@@ -112,10 +120,11 @@ class PlaceNet:
 
     def route_to(self, address: str) -> Route | None:
         """Which way a packet would take."""
-        with _refusals(f"look up a route to {address}", errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL, errno.EACCES):
-            (message,) = self._route.route("get", dst=address)
-            return _as_route(message, self._names())
-        return None
+        no_way = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL, errno.EACCES)
+        messages: tuple[Any, ...] = ()
+        with _refusals(f"look up a route to {address}", *no_way):
+            messages = tuple(self._route.route("get", dst=address))
+        return next((_as_route(message, self._names(message.get("RTA_OIF"))) for message in messages), None)
 
     def add_bridge(self, name: str) -> None:
         """Make a bridge; it is down."""
@@ -168,15 +177,29 @@ class PlaceNet:
         """Take a route away."""
         wanted: dict[str, Any] = {"dst": destination} | ({"gateway": via} if via else {})
         with _refusals(f"delete the route {destination} on {self._place}", errno.ESRCH):
-            self._route.route("del", **wanted)
+            # As `ip route del`: any scope and any kind (RT_SCOPE_NOWHERE, RTN_UNSPEC).
+            self._route.route("del", family=_AF_INET, scope=255, type=0, **wanted)
 
-    def _names(self) -> dict[int, str]:
-        return {link.index: link.name for link in self.links()}
+    def _names(self, *indexes: int | None) -> dict[int, str]:
+        """Ask for names one by one: a dump of all links costs a thousand times as much (if_indextoname(3))."""
+        names = {}
+        with self._places.at(self._place):
+            for index in {each for each in indexes if each}:
+                with suppress(OSError):
+                    names[index] = socket.if_indextoname(index)
+        return names
 
     def _index(self, name: str) -> int:
-        """Ask for one link by its name; a dump of all would make many containers slow."""
-        (message,) = self._route.link("get", ifname=name, ext_mask=_SKIP_STATISTICS)
-        return int(message["index"])
+        """Ask for one link's index (if_nametoindex(3)).
+
+        Raises:
+            KernelRefused: there is no such link.
+        """
+        with self._places.at(self._place):
+            try:
+                return socket.if_nametoindex(name)
+            except OSError:
+                raise KernelRefused(f"{self._place} has no {name}", "see: labctl status") from None
 
 
 def _link(message: Any) -> Link:  # noqa: ANN401 (pyroute2's message)

@@ -64,6 +64,6 @@ class PlacePrograms:
                 env=ENVIRONMENT,
                 start_new_session=True,
             )
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):  # not there, or nothing that may be run
             raise missing(argv[0]) from None
         return Completed(done.returncode, done.stdout, done.stderr)

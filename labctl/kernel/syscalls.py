@@ -97,6 +97,11 @@ def _set_attributes(target: str, attributes: _MountAttr) -> None:
     _check(result, f"mount_setattr {target}")
 
 
+def close_memory() -> None:
+    """Close /proc/self to others of the same id, and to ptrace(2), until the next exec (prctl(2), PR_SET_DUMPABLE)."""
+    _check(_libc().prctl(4, ctypes.c_ulong(0), 0, 0, 0), "prctl")
+
+
 def set_dumpable() -> None:
     """Own one's /proc/self again after a change of ids (prctl(2), PR_SET_DUMPABLE)."""
     _check(_libc().prctl(4, ctypes.c_ulong(1), 0, 0, 0), "prctl")

@@ -73,6 +73,9 @@ class Net(Protocol):
     def links(self) -> tuple[Link, ...]:
         """All interfaces."""
 
+    def link(self, name: str) -> Link | None:
+        """One interface by its name; None if there is none."""
+
     def addresses(self) -> tuple[Address, ...]:
         """All IPv4 addresses."""
 
@@ -140,7 +143,7 @@ class Files(Protocol):
         """Write a text file whole, or not at all (written beside it, then renamed)."""
 
     def exchange(self, path: str, lock: str, old: str, new: str) -> bool:
-        """Under flock(2) on the file `lock`: if `path` holds `old`, make it hold `new`; tell whether it did."""
+        """Under flock(2) on the file or folder `lock`: if `path` holds `old`, make it hold `new`; tell whether it did."""
 
     def make_folder(self, path: str) -> None:
         """Make a folder and its parents; there already is success."""

@@ -22,11 +22,13 @@ class Absent:
 class Present:
     """It is there; each `drift` is a sentence that names the object, what was found and what was expected.
 
-    `note` says why something that was typed differently counts.
+    `note` says why something that was typed differently counts. `shared` marks what others use too, as a folder: that it
+    is there does not show that the step stands.
     """
 
     drift: tuple[str, ...] = ()
     note: str = ""
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,14 @@ class Resource(Protocol):
 
     def shell(self, dialect: Dialect) -> Shell:
         """Spell it as commands; pure."""
+
+
+@runtime_checkable
+class HasBystanders(Protocol):
+    """A resource beside which there may be what is not the lab's."""
+
+    def bystanders(self, kernel: Kernel) -> tuple[str, ...]:
+        """Say, a sentence each, what is not the lab's and stays when the resource is taken away."""
 
 
 class Action(StrEnum):

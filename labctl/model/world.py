@@ -58,9 +58,11 @@ class BootPlan:
     """All that a world is made of before its links are drawn.
 
     `unprivileged_id` is the id of the machine that becomes uid 0 inside; None means no user namespace at all.
-    `scratch` is shared by the whole world, `host_scratch` is each host's own.
+    `scratch` is shared by the whole world, `host_scratch` is each host's own. By its `mark` the world's first process
+    can be found again when nothing else is known of it.
     """
 
+    mark: str
     unprivileged_id: int | None
     scratch: tuple[Scratch, ...]
     host_scratch: tuple[Scratch, ...]
@@ -100,6 +102,9 @@ class Machine(Protocol):
 
     def end(self, record: WorldRecord) -> None:
         """Take a world away, everything of it, and wait until it is gone."""
+
+    def end_marked(self, mark: str) -> bool:
+        """Take away worlds of which nothing is known but their mark; tell whether there were any."""
 
     def stands(self, record: WorldRecord) -> bool:
         """Tell whether the world's first process still lives."""

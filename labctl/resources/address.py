@@ -78,7 +78,12 @@ class LinkAddress:
         del dialect  # both say it alike
         words: tuple[Word, ...] = (self.cidr, "dev", self.device)
         return Shell(
-            do=(Run(("sudo", "ip", "addr", "add", *words), "give it an address; the kernel adds the route of the range by itself"),),
+            do=(
+                Run(
+                    ("sudo", "ip", "addr", "add", *words),
+                    "give it an address; the kernel adds the route of the range by itself",
+                ),
+            ),
             undo=(Run(("sudo", "ip", "addr", "del", *words), f"take the address of {self.device} away"),),
             look=(Run(("ip", "route", "show", "dev", self.device), "the route that the kernel made"),),
         )
@@ -127,14 +132,25 @@ class ContainerAddress:
         """Look the reservation up, and give the address to eth0 inside the container's namespace."""
         inside = enter_container(dialect)
         cidr: Word = (Var("ADDRESS"), f"/{self.node.pod_range.prefixlen}")
-        awk = ("awk", "-v", ("name=", Var("CNI_CONTAINERID")), "$2 == name {print $1}", f"{store_folder(self.network)}/reserved")
+        awk = (
+            "awk",
+            "-v",
+            ("name=", Var("CNI_CONTAINERID")),
+            "$2 == name {print $1}",
+            f"{store_folder(self.network)}/reserved",
+        )
         capture = Capture("ADDRESS", Run(awk), f"the address that step 1 reserved for {self.container.name}")
         return Shell(
             do=(
                 capture,
-                Run((*inside, "addr", "add", cidr, "dev", INTERFACE), f"give it to {INTERFACE}, with the prefix of the pod range"),
+                Run(
+                    (*inside, "addr", "add", cidr, "dev", INTERFACE),
+                    f"give it to {INTERFACE}, with the prefix of the pod range",
+                ),
             ),
-            undo=(Run((*inside, "addr", "flush", "dev", INTERFACE), f"take the address of {self.container.name} away"),),
+            undo=(
+                Run((*inside, "addr", "flush", "dev", INTERFACE), f"take the address of {self.container.name} away"),
+            ),
             look=(Run((*inside, "addr", "show", "dev", INTERFACE)),),
         )
 

@@ -48,15 +48,31 @@ class Bridge:
         if not isinstance(self.observe(kernel), Foreign):
             kernel.net(Place(self.node)).delete_link(self.name)
 
+    def bystanders(self, kernel: Kernel) -> tuple[str, ...]:
+        """Name what is plugged in: it stays, without a bridge."""
+        place = Place(self.node)
+        bridge = find_link(kernel, place, self.name)
+        links = kernel.net(place).links() if bridge else ()
+        ports = [link.name for link in links if bridge and link.master == bridge.index]
+        return (f"{', '.join(ports)} on {self.node}, a port of {self.name} until now",) if ports else ()
+
     def shell(self, dialect: Dialect) -> Shell:
         """`brctl` as in the notes, or `ip link` alone."""
         up = Run(("sudo", "ip", "link", "set", self.name, "up"), "a new interface is down; bring it up")
         look = (Run(("ip", "link", "show", self.name)),)
         if dialect == "notes":
             return Shell(
-                do=(Run(("sudo", "brctl", "addbr", self.name), f"make the bridge {self.name}, a switch inside the kernel"), up),
+                do=(
+                    Run(
+                        ("sudo", "brctl", "addbr", self.name),
+                        f"make the bridge {self.name}, a switch inside the kernel",
+                    ),
+                    up,
+                ),
                 undo=(
-                    Run(("sudo", "ip", "link", "set", self.name, "down"), "brctl deletes a bridge only when it is down"),
+                    Run(
+                        ("sudo", "ip", "link", "set", self.name, "down"), "brctl deletes a bridge only when it is down"
+                    ),
                     Run(("sudo", "brctl", "delbr", self.name), f"delete the bridge {self.name}"),
                 ),
                 look=look,

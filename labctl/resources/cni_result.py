@@ -17,6 +17,8 @@ from labctl.resources.cni_schema import schema_fault
 from labctl.resources.links import INTERFACE, find_host_end, find_link
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from labctl.model.lab import Container, Lab, Node
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect, Word
@@ -31,7 +33,10 @@ _JQ = """\
     ($cable[0] | {name: .ifname, mac: .address}),
     ($eth0[0] | {name: .ifname, mac: .address, sandbox: $sandbox})
   ],
-  ips: [$eth0[0].addr_info[] | select(.family == "inet") | {address: "\\(.local)/\\(.prefixlen)", gateway: $gateway, interface: 2}],
+  ips: [
+    $eth0[0].addr_info[] | select(.family == "inet")
+    | {address: "\\(.local)/\\(.prefixlen)", gateway: $gateway, interface: 2}
+  ],
   routes: [{dst: "0.0.0.0/0", gw: $gateway}],
   dns: {}
 }"""
@@ -108,7 +113,9 @@ class CniResult:
         host_end = find_host_end(kernel, self.container, end) if end else None
         bridge = find_link(kernel, Place(self.node.name), self.lab.bridge)
         if end is None or host_end is None or bridge is None:
-            raise KernelRefused(f"{self.container.name} has no cable to {self.lab.bridge} to tell of", "labctl step 3 --verify")
+            raise KernelRefused(
+                f"{self.container.name} has no cable to {self.lab.bridge} to tell of", "labctl step 3 --verify"
+            )
         gateway = next((each.via for each in kernel.net(place).routes() if each.destination == "default"), "")
         return {
             "cniVersion": _VERSION,
@@ -148,7 +155,11 @@ class CniResult:
         write = Pipe((Run(("jq", "-n", *arguments, _JQ)), Run(("sudo", "tee", path))))
         return Shell(
             do=(
-                Capture("BRIDGE", Run(("ip", "-j", "link", "show", "dev", self.lab.bridge)), f"{name}: what the kernel holds, as JSON"),
+                Capture(
+                    "BRIDGE",
+                    Run(("ip", "-j", "link", "show", "dev", self.lab.bridge)),
+                    f"{name}: what the kernel holds, as JSON",
+                ),
                 Capture("CABLE", Run(("ip", "-j", "link", "show", "dev", cable))),
                 Capture("ETH0", Run(inside)),
                 Redirect(write, "/dev/null", comment="the answer: interfaces, addresses, routes"),
@@ -158,6 +169,5 @@ class CniResult:
         )
 
 
-def _list(items: object) -> str:
-    assert isinstance(items, (list, set))
+def _list(items: Iterable[object]) -> str:
     return ", ".join(sorted(str(item) for item in items if item)) or "none"

@@ -36,7 +36,7 @@ class Folder:
         if info.kind != "folder":
             return Foreign(f"{self.path} on {self.node} is a {info.kind}, not a folder")
         names = kernel.files(self.node).names(self.path)
-        return Present(note=f"{self.path} on {self.node} holds {', '.join(names[:5])}" if names else "")
+        return Present(note=f"{self.path} on {self.node} holds {', '.join(names[:5])}" if names else "", shared=True)
 
     def apply(self, kernel: Kernel) -> None:
         """Make it."""

@@ -1,22 +1,23 @@
-"""A rule of iptables on a node: what it does counts, not how it is spelled."""
+"""A rule of iptables on a node: what it does counts, not how it is spelled.
+
+The reading of rules is imported when a node is looked at: a lesson that is only read does without it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labctl.errors import CannotTell, KernelRefused
-from labctl.model.iptables_save import parse_save, spell_words
 from labctl.model.resource import Absent, Present, Seen, Unknown
 from labctl.model.shell import Run, Shell
-from labctl.resources.iptables_reading.case import Wanted
-from labctl.resources.iptables_semantics import Kind, judge, plan_apply, plan_revert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from labctl.model.ports import Firewall, Kernel, Ruleset
+    from labctl.model.ports import Firewall, Kernel
     from labctl.model.shell import Dialect
+    from labctl.resources.iptables_reading.case import Wanted
     from labctl.resources.iptables_semantics import Change
 
 
@@ -46,11 +47,13 @@ class IptablesRule:
     @property
     def key(self) -> str:
         """`iptables:master/filter/FORWARD/-s 10.244.0.0/16`."""
-        return f"iptables:{self.node}/{self.table}/{self.chain}/{spell_words(self.match)}"
+        return f"iptables:{self.node}/{self.table}/{self.chain}/{' '.join(self.match)}"
 
     @property
     def wanted(self) -> Wanted:
         """What the pure reading needs to know."""
+        from labctl.resources.iptables_reading.case import Wanted  # noqa: PLC0415 (see the top)
+
         return Wanted(
             self.table,
             self.chain,
@@ -64,12 +67,18 @@ class IptablesRule:
 
     def observe(self, kernel: Kernel) -> Seen:
         """Tell whether the node's rules do the job for all packets that the rule is about."""
+        from labctl.resources.iptables_reading.other import explain_other_backend  # noqa: PLC0415 (see the top)
+        from labctl.resources.iptables_semantics import judge  # noqa: PLC0415 (see the top)
+
         firewall = kernel.firewall(self.node)
         try:
             seen = judge(self.wanted, firewall.table(self.table))
-            aside = self._look_at_other_backend(firewall, seen)
         except (KernelRefused, CannotTell) as error:
             return Unknown(error.what, error.hint)
+        try:
+            aside = explain_other_backend(self.wanted, seen, firewall.other_backend())
+        except (KernelRefused, CannotTell):
+            return seen  # an aside must not hide the answer itself
         match seen:
             case Absent(why) if aside:
                 return Absent(f"{why}; {aside}")
@@ -79,60 +88,51 @@ class IptablesRule:
 
     def apply(self, kernel: Kernel) -> None:
         """Append the rule, or put it first where another rule would have the first word; set the policy back."""
+        from labctl.resources.iptables_semantics import plan_apply  # noqa: PLC0415 (see the top)
+
         firewall = kernel.firewall(self.node)
         self._perform(firewall, plan_apply(self.wanted, firewall.table(self.table)))
 
     def revert(self, kernel: Kernel) -> None:
         """Delete every rule that does the job or was meant to, in whichever chain; set the policy back."""
+        from labctl.resources.iptables_semantics import plan_revert  # noqa: PLC0415 (see the top)
+
         firewall = kernel.firewall(self.node)
         self._perform(firewall, plan_revert(self.wanted, firewall.table(self.table)))
 
+    def bystanders(self, kernel: Kernel) -> tuple[str, ...]:
+        """Name the other rules of the chain, less those of the same kind about the same range: another resource's."""
+        from labctl.model.iptables_save import spell_words  # noqa: PLC0415 (see the top)
+        from labctl.resources.iptables_semantics import perform_all, plan_revert  # noqa: PLC0415 (see the top)
+
+        ruleset = kernel.firewall(self.node).table(self.table)
+        left = perform_all(ruleset, plan_revert(self.wanted, ruleset)).of(self.chain)
+        own = {self.match[1], self.target}
+        return tuple(
+            f"the rule of {self.chain} on {self.node}: {spell_words(rule.words)}"
+            for rule in left
+            if not own <= set(rule.words)
+        )
+
     def _perform(self, firewall: Firewall, changes: Iterable[Change]) -> None:
         for change in changes:
-            match change.kind:
-                case Kind.APPEND:
+            match change.kind.value:
+                case "append":
                     firewall.append(self.table, change.chain, change.words)
-                case Kind.INSERT:
+                case "insert":
                     firewall.insert(self.table, change.chain, change.words)
-                case Kind.DELETE:
+                case "delete":
                     firewall.delete(self.table, change.chain, change.words)
-                case Kind.SET_POLICY:
+                case "set_policy":
                     firewall.set_policy(change.chain, change.words[0])
 
     def shell(self, dialect: Dialect) -> Shell:
-        """Spell it in the notes' own word order; both dialects have iptables, only the notes' has `sudo`."""
-        start = (*(("sudo",) if dialect == "notes" else ()), "iptables", "-t", self.table)
+        """Spell it in the notes' own word order; both dialects say it alike."""
+        del dialect
+        start = ("sudo", "iptables", "-t", self.table)
         rule = (self.chain, *self.match, "-j", self.target)
         return Shell(
             do=(Run((*start, "-A", *rule), self.comment),),
             undo=(Run((*start, "-D", *rule), f"take the rule out of {self.chain} again"),),
             look=(Run((*start, "-S", self.chain), f"the policy and the rules of {self.chain}"),),
         )
-
-    def _look_at_other_backend(self, firewall: Firewall, seen: Seen) -> str:
-        """Say what the other backend's rules mean for this one: every packet passes the rules of both.
-
-        Nothing can be repaired there through `iptables`, so this is never drift.
-        """
-        try:
-            text = firewall.other_backend()
-            other = parse_save(text).get(self.table)
-            if other is None:
-                return ""
-            there = judge(replace(self.wanted, policy=""), other)
-        except (KernelRefused, CannotTell):
-            return ""  # an aside must not hide the answer itself
-        legacy_is_mine = text.startswith("# iptables-nft")
-        name, mine = ("iptables-nft", "legacy") if legacy_is_mine else ("iptables-legacy", "nft")
-        does_it = isinstance(there, Present) and not there.drift
-        if isinstance(seen, Absent):
-            return f"{name} holds one, but iptables here is the {mine} backend" if does_it else ""
-        if self.table == "filter" and not does_it and _may_drop(other, self.chain):
-            return f"{name} may drop it all the same: see {name}-save (iptables here is the {mine} backend)"
-        return ""
-
-
-def _may_drop(ruleset: Ruleset, chain: str) -> bool:
-    return ruleset.policy(chain) == "DROP" or any(
-        word in ("DROP", "REJECT") for rule in ruleset.of(chain) for word in rule.words
-    )

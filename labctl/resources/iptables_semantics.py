@@ -131,7 +131,7 @@ def _found_policy(wanted: Wanted, ruleset: Ruleset) -> str:
     if wanted.table != "filter" or not wanted.policy:
         return ""
     found = ruleset.policy(wanted.chain)
-    return "" if found == wanted.policy else found
+    return "" if found in (wanted.policy, "-") else found  # a chain of the user's has none
 
 
 def _policy_change(wanted: Wanted, ruleset: Ruleset) -> tuple[Change, ...]:
@@ -167,7 +167,8 @@ def _explain_candidates(case: Case) -> tuple[str, ...]:
     wrong = [leaf for leaf in case.candidates if leaf.outcome is Outcome.WRONG]
     wide = [leaf for leaf in case.candidates if leaf.outcome is Outcome.GOOD and case.covers(leaf)]
     narrow = [leaf for leaf in case.candidates if leaf.outcome is Outcome.GOOD and not case.covers(leaf)]
-    before = [leaf for leaf in case.problems if leaf.path and leaf.outcome is not Outcome.WRONG]
+    named = {leaf.path for leaf in wrong}
+    before = [leaf for leaf in case.problems if leaf.path and leaf.path not in named]
     said = [_say_wrong_source(case, leaf) for leaf in wrong]
     if wide:
         said += [_say_overtaken(case, leaf, wide[0].rule) for leaf in before]

@@ -17,7 +17,7 @@ INTERFACE = "eth0"
 
 def find_link(kernel: Kernel, place: Place, name: str) -> Link | None:
     """The link of that name, None if there is none."""
-    return next((link for link in kernel.net(place).links() if link.name == name), None)
+    return kernel.net(place).link(name)
 
 
 def find_host_end(kernel: Kernel, container: Container, end: Link) -> Link | None:

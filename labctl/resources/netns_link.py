@@ -40,7 +40,9 @@ class NetnsLink:
         if info is None:
             return Absent(f"{self.container.node} has no {self.path}")
         if files.same_namespace(self.path, self.container.place):
-            return Present(note="" if info.kind == "link" else f"{self.path} is a mount of the namespace, which is as good")
+            return Present(
+                note="" if info.kind == "link" else f"{self.path} is a mount of the namespace, which is as good"
+            )
         expected = f"expected the namespace of {self.container.name} ({kernel.namespace_path(self.container.place)})"
         if info.kind == "link":
             return Present((f"{self.path} leads to {info.target}; {expected}",))

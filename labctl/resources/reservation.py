@@ -1,6 +1,7 @@
 """The node's store of reserved addresses, and a container's line in it.
 
-The store is a text file, `ADDRESS OWNER` a line, beside a lock file that everyone takes who changes it.
+The store is a text file, `ADDRESS OWNER` a line. Everyone who changes it locks its folder (flock(1) takes folders): no
+lock file is left over when the store goes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from labctl.model.store import read_reservations, store_folder
 from labctl.resources.links import reservation_faults
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from labctl.model.lab import Container, Lab, Node
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect, Word
@@ -41,11 +44,6 @@ class AddressStore:
         """Where it is."""
         return f"{store_folder(self.lab.network)}/reserved"
 
-    @property
-    def lock(self) -> str:
-        """What is locked while it changes."""
-        return f"{store_folder(self.lab.network)}/lock"
-
     def _kept(self) -> tuple[tuple[str, str], ...]:
         pod_range = self.node.pod_range
         return (
@@ -61,22 +59,47 @@ class AddressStore:
             return Absent(f"{self.node.name} has no {self.path}")
         if info.kind != "file":
             return Foreign(f"{self.path} on {self.node.name} is a {info.kind}, not a file")
-        pairs = dict(read_reservations(kernel, self.node.name, self.lab.network))
-        lacking = [f"{address} ({whose})" for address, whose in self._kept() if address not in pairs]
-        return Present((f"{self.path} does not keep {', '.join(lacking)} from being given away",) if lacking else ())
+        pairs = read_reservations(kernel, self.node.name, self.lab.network)
+        held = {address for address, _ in pairs}
+        lacking = [f"{address} ({whose})" for address, whose in self._kept() if address not in held]
+        why = f"{self.path} on {self.node.name} does not keep {', '.join(lacking)} from being given away"
+        if pairs and len(self._others(pairs)) == len(pairs):
+            return Absent(why)  # whoever else keeps a list there, it is not this one
+        return Present((f"{why}; expected the three lines",) if lacking else ())
+
+    def _others(self, pairs: tuple[tuple[str, str], ...]) -> list[str]:
+        """The reservations that are nobody's of this lab."""
+        kept = {address for address, _ in self._kept()}
+        own = {container.name for container in self.node.containers}
+        return [f"{address} ({whose})" for address, whose in pairs if address not in kept and whose not in own]
 
     def apply(self, kernel: Kernel) -> None:
-        """Write the three lines that are missing, before whatever is there."""
+        """Write the lines that are missing, before whatever is there."""
         pairs = dict(read_reservations(kernel, self.node.name, self.lab.network))
         lines = "".join(f"{address} {whose}\n" for address, whose in self._kept() if address not in pairs)
         _change(kernel, self.node.name, self.lab.network, lambda text: lines + text)
 
     def revert(self, kernel: Kernel) -> None:
-        """Remove the file and its lock; a reservation that is not this lab's goes with it."""
+        """Drop the three lines, and the file if nothing else is in it."""
         files = kernel.files(self.node.name)
-        if not isinstance(self.observe(kernel), Foreign):
+        info = files.info(self.path)
+        if info is None or info.kind != "file":
+            return
+        kept = {address for address, _ in self._kept()}
+
+        def drop(text: str) -> str:
+            lines = text.splitlines(keepends=True)
+            return "".join(line for line in lines if not kept & set(line.split()[:1]))
+
+        if drop(files.read(self.path) or "").strip():
+            _change(kernel, self.node.name, self.lab.network, drop)
+        else:
             files.remove(self.path)
-        files.remove(self.lock)
+
+    def bystanders(self, kernel: Kernel) -> tuple[str, ...]:
+        """Name the reservations that are nobody's of this lab."""
+        others = self._others(read_reservations(kernel, self.node.name, self.lab.network))
+        return (f"{self.path} on {self.node.name} keeps {', '.join(others)}",) if others else ()
 
     def shell(self, dialect: Dialect) -> Shell:
         """`printf` and `tee`."""
@@ -84,8 +107,12 @@ class AddressStore:
         lines = tuple(f"{address} {whose}" for address, whose in self._kept())
         write = Pipe((Run(("printf", r"%s\n", *lines)), Run(("sudo", "tee", self.path))))
         return Shell(
-            do=(Redirect(write, "/dev/null", comment="addresses that are never given away: network, bridge and broadcast"),),
-            undo=(Run(("sudo", "rm", "-f", self.path, self.lock), "remove the list and its lock"),),
+            do=(
+                Redirect(
+                    write, "/dev/null", comment="addresses that are never given away: network, bridge and broadcast"
+                ),
+            ),
+            undo=(Run(("sudo", "rm", "-f", self.path), "remove the list"),),
             look=(Run(("cat", self.path)),),
         )
 
@@ -124,9 +151,13 @@ class Reservation:
             if free is None:
                 raise KernelRefused(
                     f"no address of {self.node.pod_range} is free on {self.node.name}",
-                    f"see who holds them: labctl exec {self.node.name} -- cat {store_folder(self.lab.network)}/reserved",
+                    (
+                        f"see who holds them: labctl exec {self.node.name} -- cat "
+                        f"{store_folder(self.lab.network)}/reserved"
+                    ),
                 )
-            return f"{text}{free} {self.container.name}\n"
+            # Somebody's editor may have left the last line without its end.
+            return f"{text}{'' if text.endswith(chr(10)) or not text else chr(10)}{free} {self.container.name}\n"
 
         _change(kernel, self.node.name, self.lab.network, reserve)
 
@@ -156,22 +187,23 @@ class Reservation:
         return Shell(
             do=(
                 Capture("ANSWERING", scan, f"{self.container.name}: who answers in {pod_range}?"),
-                Capture("RESERVED", Run(("cut", "-d", " ", "-f", "1", f"{folder}/reserved")), "what is given away already"),
+                Capture(
+                    "RESERVED", Run(("cut", "-d", " ", "-f", "1", f"{folder}/reserved")), "what is given away already"
+                ),
                 Capture("ADDRESS", listed, "all addresses, less those, less who answers: the first is free"),
                 Run(
-                    ("sudo", "flock", f"{folder}/lock", "sh", "-c", append, *line),
+                    ("sudo", "flock", folder, "sh", "-c", append, *line),
                     f"write down that it is {self.container.name}'s, unless somebody was quicker",
                 ),
             ),
-            undo=(Run(("sudo", "flock", f"{folder}/lock", *drop), f"give the address of {self.container.name} back"),),
+            undo=(Run(("sudo", "flock", folder, *drop), f"give the address of {self.container.name} back"),),
             look=(Run(("cat", f"{folder}/reserved")),),
         )
 
 
-def _change(kernel: Kernel, node: str, network: str, change: object) -> None:
+def _change(kernel: Kernel, node: str, network: str, change: Callable[[str], str]) -> None:
     """Change the store's text under its lock, again where somebody else was quicker."""
-    assert callable(change)
-    path, lock = f"{store_folder(network)}/reserved", f"{store_folder(network)}/lock"
+    path, lock = f"{store_folder(network)}/reserved", store_folder(network)
     for _ in range(_TRIES):
         text = kernel.files(node).read(path) or ""
         new = change(text)

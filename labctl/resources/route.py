@@ -57,7 +57,12 @@ class DefaultRoute:
         """`ip route add default via …`."""
         inside = enter_container(dialect)
         return Shell(
-            do=(Run((*inside, "route", "add", _DEFAULT, "via", self.gateway), "everything else goes to the bridge's address"),),
+            do=(
+                Run(
+                    (*inside, "route", "add", _DEFAULT, "via", self.gateway),
+                    "everything else goes to the bridge's address",
+                ),
+            ),
             undo=(Run((*inside, "route", "del", _DEFAULT), f"take the default route of {self.container.name} away"),),
             look=(Run((*inside, "route")),),
         )

@@ -75,7 +75,9 @@ class VethPair:
             return Absent(f"{name} has no {INTERFACE}")
         if left.kind != "veth":
             return Foreign(f"{self.host_name} on {self._node} is not a veth but {left.kind or 'of another kind'}")
-        return Present((f"{left.name} is on {self._node}, but its other end is not in {name}; expected {INTERFACE} there",))
+        return Present(
+            (f"{left.name} is on {self._node}, but its other end is not in {name}; expected {INTERFACE} there",)
+        )
 
     def apply(self, kernel: Kernel) -> None:
         """Make the pair in place, or mend what is wrong; a cable that leads elsewhere is made anew."""
@@ -83,6 +85,7 @@ class VethPair:
         end = find_link(kernel, self.container.place, INTERFACE)
         host_end = find_host_end(kernel, self.container, end) if end else None
         if host_end is None:
+            # A half that was left on the way is in the way.
             self.revert(kernel)
             net.add_veth(self.host_name, INTERFACE, self.container.place)
         host_name = host_end.name if host_end else self.host_name
@@ -112,11 +115,19 @@ class VethPair:
         )
         return Shell(
             do=(
-                Run((*pair, Var("CNI_CONTAINERID")), f"a virtual cable: {self.host_name} here, {INTERFACE} in the namespace of {name}"),
+                Run(
+                    (*pair, Var("CNI_CONTAINERID")),
+                    f"a virtual cable: {self.host_name} here, {INTERFACE} in the namespace of {name}",
+                ),
                 Run(plug, f"plug our end into the bridge {self.bridge}"),
                 Run(("sudo", "ip", "link", "set", self.host_name, "up"), "bring both ends up"),
                 Run((*inside, "link", "set", INTERFACE, "up")),
             ),
-            undo=(Run(("sudo", "ip", "link", "del", self.host_name), f"pull the cable of {name}: one end takes the other along"),),
+            undo=(
+                Run(
+                    ("sudo", "ip", "link", "del", self.host_name),
+                    f"pull the cable of {name}: one end takes the other along",
+                ),
+            ),
             look=(Run((*inside, "-br", "link")), Run(("bridge", "link", "show"))),
         )

@@ -38,7 +38,11 @@ class VpcRoute:
 
     def _fits(self, route: CloudRoute) -> bool:
         wanted = self._wanted()
-        return (route.network, route.destination, route.next_hop) == (wanted.network, wanted.destination, wanted.next_hop)
+        return (route.network, route.destination, route.next_hop) == (
+            wanted.network,
+            wanted.destination,
+            wanted.next_hop,
+        )
 
     def _concerns(self, route: CloudRoute) -> bool:
         return route.destination == str(self.node.pod_range) or route.name == self._name
@@ -82,9 +86,23 @@ class VpcRoute:
         """`gcloud`, in the notes' own words."""
         del dialect  # both say it alike
         wanted = self._wanted()
-        options = ("--destination-range", wanted.destination, "--network", wanted.network, "--next-hop-address", wanted.next_hop)
+        options = (
+            "--destination-range",
+            wanted.destination,
+            "--network",
+            wanted.network,
+            "--next-hop-address",
+            wanted.next_hop,
+        )
         return Shell(
-            do=(Run((*_GCLOUD, "create", wanted.name, *options), f"tell the cloud: the pods of {self.node.name} are behind {wanted.next_hop}"),),
-            undo=(Run((*_GCLOUD, "delete", wanted.name, "--quiet"), f"forget the route to the pods of {self.node.name}"),),
+            do=(
+                Run(
+                    (*_GCLOUD, "create", wanted.name, *options),
+                    f"tell the cloud: the pods of {self.node.name} are behind {wanted.next_hop}",
+                ),
+            ),
+            undo=(
+                Run((*_GCLOUD, "delete", wanted.name, "--quiet"), f"forget the route to the pods of {self.node.name}"),
+            ),
             look=(Run((*_GCLOUD, "list")),),
         )

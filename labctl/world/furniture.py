@@ -23,6 +23,7 @@ WORLD_SCRATCH = (
     Scratch("/root", 64, "0700"),
     Scratch("/home", 64),
 )
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/etc", "/dev", "/proc", "/sys", "/var/lib", "/run")
 HOST_SCRATCH = (Scratch("/run", 16), Scratch("/var/lib", 16))
 
 _SUDO = """\
@@ -55,7 +56,7 @@ def scratch_folders(home: Path, needed: Iterable[Path], *, as_root: bool) -> tup
     hidden by a scratch folder, the code appears in it through a window.
     """
     folders = list(WORLD_SCRATCH)
-    if home != Path("/") and home.is_dir() and not any(_covers(each, home) for each in folders):
+    if not _is_system(home) and home.is_dir() and not any(_covers(each, home) for each in folders):
         folders.append(Scratch(str(home), 64, "0700"))
     if as_root:
         for path in needed:
@@ -68,10 +69,14 @@ def scratch_folders(home: Path, needed: Iterable[Path], *, as_root: bool) -> tup
     return tuple(folders)
 
 
+def _is_system(home: Path) -> bool:
+    """Some users of the machine itself live in /, /usr/sbin and the like; hidden, there would be no programs."""
+    return any(home.is_relative_to(each) or Path(each).is_relative_to(home) for each in _SYSTEM)
+
+
 def windows(scratch: tuple[Scratch, ...], needed: Iterable[Path], shared: Path) -> tuple[Window, ...]:
     """Keep labctl's own code and environment visible where a scratch folder would hide them, and the journal."""
     hidden = [path for path in dict.fromkeys(needed) if any(_covers(each, path) for each in (*scratch, *HOST_SCRATCH))]
-    # Host scratch is mounted later, over these; code that lives below /run or /var/lib is not visible inside.
     code = tuple(Window(str(path), str(path)) for path in hidden)
     return (*code, Window(str(shared), str(SHARED_INSIDE), writable=True))
 
@@ -89,7 +94,7 @@ def _link_chain(path: Path) -> tuple[Path, ...]:
     """The folders through which the interpreter's links lead."""
     folders = []
     while path.is_symlink():
-        path = path.parent / os.readlink(path)
+        path = path.parent / path.readlink()
         folders.append(Path(os.path.normpath(path)).parent.parent)
     return tuple(folder for folder in folders if folder not in (Path("/"), Path("/usr")))
 

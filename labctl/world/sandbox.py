@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused, UsageError
 from labctl.model.lab import INTERNET, VPC, Place
-from labctl.model.world import BootPlan, Host
+from labctl.model.world import BootPlan, Host, Text
 from labctl.world import furniture
 from labctl.world.state import Saved, State
 from labctl.world.topology import read_lab
@@ -85,17 +85,29 @@ class Sandbox:
         owner = None if kind == "privileged" else (UNPRIVILEGED_ID if as_root else os.geteuid())
         self._state.prepare(owner if as_root else None)
         self._state.open_journal_file()
-        with self._machine.boot(self._plan(lab, owner), kind) as record:
-            saved = Saved(record, topology)
-            session = self._machine.enter(record, lab, netlink=False)
-            try:
-                _draw(session.kernel, lab)
-                marker = self._state.text_of(saved)
-                session.kernel.files(lab.nodes[0].name).write("/opt/labctl/world.json", marker)
-            finally:
-                session.close()
-            self._state.save(saved)
+        # A world whose record was lost would stay for ever.
+        self._machine.end_marked(self._state.mark)
+        saved = None
+        try:
+            with self._machine.boot(self._plan(lab, owner), kind) as record:
+                saved = Saved(record, topology)
+                self._furnish(saved, lab)
+                self._state.save(saved)
+        except BaseException:
+            # Interrupted between the last two lines of it, what was saved is no world.
+            if saved is not None and self._state.load() == saved:
+                self._state.forget()
+            raise
         return World(saved, lab)
+
+    def _furnish(self, saved: Saved, lab: Lab) -> None:
+        session = self._machine.enter(saved.record, lab, netlink=False)
+        try:
+            _draw(session.kernel, lab)
+            marker = self._state.text_of(saved)
+            session.kernel.files(lab.nodes[0].name).write("/opt/labctl/world.json", marker)
+        finally:
+            session.close()
 
     def enter(self, world: World, *, netlink: bool = True) -> Session:
         """Start a process inside that does what is asked of it."""
@@ -116,11 +128,11 @@ class Sandbox:
     def down(self) -> bool:
         """Take the world away and forget it; tell whether one stood."""
         saved = self._state.load()
-        if saved is None:
-            return False
-        stood = self._machine.stands(saved.record)
-        if stood:
+        stood = saved is not None and self._machine.stands(saved.record)
+        if saved is not None and stood:
             self._machine.end(saved.record)
+        # A world whose record was lost (deleted, or of another boot if one is to believe it) goes too.
+        stood |= self._machine.end_marked(self._state.mark)
         self._state.forget()
         return stood
 
@@ -138,8 +150,9 @@ class Sandbox:
             raise UsageError(f"LABCTL_IPTABLES={backend} is no backend of iptables", "nft or legacy")
         server = (self._machine.python(), "-I", "-S", "/opt/labctl/internet.py", "0.0.0.0")  # noqa: S104 (in the world)
         source = INTERNET_SERVER.read_text(encoding="utf-8")
-        texts = (*furniture.texts(CODE, backend), furniture.Text("/opt/labctl/internet.py", source))
+        texts = (*furniture.texts(CODE, backend), Text("/opt/labctl/internet.py", source))
         return BootPlan(
+            mark=self._state.mark,
             unprivileged_id=owner,
             scratch=scratch,
             host_scratch=furniture.HOST_SCRATCH,
@@ -176,7 +189,9 @@ END
 def _script(kernel: Kernel, place: Place, script: str) -> None:
     done = kernel.programs(place).run(("sh", "-e", "-s"), script)
     if done.code != 0:
-        raise KernelRefused(f"{place} could not be set up: {done.err.strip() or done.out.strip()}", "try: labctl doctor")
+        raise KernelRefused(
+            f"{place} could not be set up: {done.err.strip() or done.out.strip()}", "try: labctl doctor"
+        )
 
 
 def _vpc_script(kernel: Kernel, lab: Lab) -> str:

@@ -13,25 +13,26 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from labctl.errors import KernelRefused
-from labctl.model.world import Keeper, WorldRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from labctl.model.world import WorldRecord
     from labctl.world.topology import Document
 
 INSIDE = Path("/opt/labctl")
 SHARED_INSIDE = INSIDE / "shared"
 _SCHEMA = 1
+_MAGIC = b"SQLite format 3\0"
+_ELSEWHERE = "name another folder: LABCTL_HOME=DIR labctl …"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class State:
         self.home, self.inside = home, inside
         self.shared = SHARED_INSIDE if inside else home / "shared"
         self._world = INSIDE / "world.json" if inside else home / "world.json"
+
+    @property
+    def mark(self) -> str:
+        """What a world of this home bears, so that it can be found without its record."""
+        return str(self.home.resolve())
 
     @classmethod
     def find(cls, environment: Mapping[str, str], *, inside: bool) -> State:
@@ -81,22 +87,20 @@ class State:
             KernelRefused: the file is there but cannot be understood.
         """
         try:
-            data = json.loads(self._world.read_text(encoding="utf-8"))
-            if data["schema"] != _SCHEMA:
-                raise ValueError("schema")
-            record = data["record"]
-            keepers = tuple((place, Keeper(**keeper)) for place, keeper in record["keepers"])
-            root = Keeper(**record["root"])
-            return Saved(WorldRecord(record["kind"], record["boot"], root, keepers), data["topology"])
+            return _parse(self._world.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except PermissionError:
+            raise KernelRefused(f"{self._world} belongs to somebody else", _ELSEWHERE) from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise KernelRefused(
                 f"{self._world} cannot be read: {type(error).__name__} {error}", "start afresh: labctl down"
             ) from None
 
     def text_of(self, saved: Saved) -> str:
         """Spell a saved world as the file does."""
+        import json
+
         return json.dumps({"schema": _SCHEMA, "record": asdict(saved.record), "topology": saved.topology}) + "\n"
 
     def save(self, saved: Saved) -> None:
@@ -107,8 +111,12 @@ class State:
         """
         beside = self._world.with_suffix(".new")
         with _writing(self.home):
-            beside.write_text(self.text_of(saved), encoding="utf-8")
-            beside.replace(self._world)
+            try:
+                beside.write_text(self.text_of(saved), encoding="utf-8")
+                beside.replace(self._world)
+            except OSError:
+                beside.unlink(missing_ok=True)
+                raise
 
     def forget(self) -> None:
         """Forget the world; the journal stays."""
@@ -118,22 +126,37 @@ class State:
     @contextmanager
     def lock(self, purpose: str, tell: Callable[[str], None]) -> Iterator[None]:
         """Hold the one lock; it dies with its holder (flock(2)). `tell` hears whom we wait for."""
-        path = self.shared / "lock"
-        with _writing(self.home):
-            file = path.open("a+", encoding="utf-8")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                tell(f"waiting for another labctl: {file.read().strip() or 'it does not say which'}")
-                fcntl.flock(file, fcntl.LOCK_EX)
+        with self._locked_file(tell) as file:
             with suppress(OSError):
                 file.seek(0)
                 file.truncate()
                 file.write(f"labctl {purpose} (pid {os.getpid()})\n")
                 file.flush()
             yield
+
+    def _locked_file(self, tell: Callable[[str], None]) -> TextIO:
+        """Open and lock the lock's file; once more if it was deleted inside while we waited for it."""
+        path = self.shared / "lock"
+        while True:
+            with _writing(self.home):
+                _clear(path)
+                file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600), "r+")
+                self._give_to_world(path)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                tell(f"waiting for another labctl: {file.read().strip() or 'it does not say which'}")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), path.lstat()):
+                    return file
+            file.close()
+
+    def _give_to_world(self, path: Path) -> None:
+        """Let whoever may write the shared folder from inside write a file in it that root made."""
+        owner = self.shared.stat()
+        if os.geteuid() == 0 and path.lstat().st_uid != owner.st_uid:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
     def open_journal_file(self) -> Path:
         """Give the journal's path, with both of its names in place.
@@ -145,22 +168,65 @@ class State:
         if self.inside:
             return path
         with _writing(self.home):
-            for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
-                # A link planted from inside would let root's labctl write wherever it points.
-                if name.is_symlink() or (name.exists() and not name.is_file()):
-                    name.unlink()
-            if not safe.exists() and not path.exists():
+            beside = tuple(path.with_name(path.name + end) for end in ("-wal", "-shm"))
+            for name in (path, *beside):
+                _clear(name)
+            if safe.exists() and not _is_database(safe):
+                broken = safe.replace(self.home / "journal.broken")
+                _say(f"the journal was no journal any more; it is now {broken}")
+                _remove(path, *beside)
+            if not safe.exists():
                 path.touch(mode=0o600)
-                owner = self.shared.stat()
-                with suppress(PermissionError):
-                    os.chown(path, owner.st_uid, owner.st_gid)
-            if not path.exists():
-                print("labctl: the journal was deleted inside the world; its second name brings it back", file=sys.stderr)
-                path.hardlink_to(safe)
-            elif not safe.exists() or not safe.samefile(path):
-                safe.unlink(missing_ok=True)
+                self._give_to_world(path)
                 safe.hardlink_to(path)
+            elif not path.exists() or not safe.samefile(path):
+                # What stands in its place now was begun inside, after the deletion.
+                _say("the journal was deleted inside the world; its second name brings it back")
+                _remove(path, *(beside if path.exists() else ()))
+                path.hardlink_to(safe)
         return path
+
+
+def _parse(text: bytes) -> Saved:
+    """Read what `text_of` spelled; one of several errors if it is anything else."""
+    # Imported here: most of what an explanation would cost otherwise, and it needs neither.
+    import json
+
+    from labctl.model.world import Keeper, WorldRecord
+
+    data = json.loads(text)
+    if data["schema"] != _SCHEMA:
+        raise ValueError("schema")
+    record = data["record"]
+    keepers = tuple((place, Keeper(**keeper)) for place, keeper in record["keepers"])
+    root = Keeper(**record["root"])
+    return Saved(WorldRecord(record["kind"], record["boot"], root, keepers), data["topology"])
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"labctl: {text}\n")
+
+
+def _clear(path: Path) -> None:
+    """Remove what is no file: a link planted from inside would let root's labctl write wherever it points."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        if path.is_dir() and not path.is_symlink():
+            import shutil
+
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _is_database(path: Path) -> bool:
+    """SQLite's file format, section 1.3; an empty file is a database too."""
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) in (b"", _MAGIC)
 
 
 @contextmanager
@@ -168,6 +234,4 @@ def _writing(home: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise KernelRefused(
-            f"labctl cannot keep its state in {home}: {error.strerror}", "name another folder: LABCTL_HOME=DIR labctl …"
-        ) from None
+        raise KernelRefused(f"labctl cannot keep its state in {home}: {error.strerror}", _ELSEWHERE) from None

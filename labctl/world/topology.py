@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from ipaddress import IPv4Address, IPv4Network
-from itertools import combinations
+from itertools import combinations, count, islice, product
 from pathlib import Path
-from typing import Any, TypeAlias
+from string import ascii_lowercase
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from labctl.errors import UsageError
 from labctl.model.lab import Container, Lab, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Document: TypeAlias = "dict[str, Any]"
 
@@ -19,10 +24,15 @@ MOST_NODES = 50
 MOST_CONTAINERS = 200
 # A node's name becomes the interface v<name> in the vpc; IFNAMSIZ leaves 15 characters (if_nametoindex(3)).
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,12}")
+# Likewise veth<name> on the node.
+_CONTAINER = re.compile(r"[a-z][a-z0-9-]{0,10}")
 _BRIDGE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
 _RESERVED = frozenset({"internet", "vpc", "all", "lab"})
+_INTERFACES = frozenset({"lo", "eth0", "all", "default", "master"})
 # Network, bridge and broadcast address are nobody's.
 _TAKEN_ADDRESSES = 3
+# From this prefix on there is neither (RFC 3021).
+_POINT_TO_POINT = 31
 _TOP = {"bridge", "network", "cluster_range", "node_range", "gateway", "internet", "node"}
 _NODE = {"name", "address", "pod_range", "containers"}
 
@@ -61,26 +71,26 @@ def spread(nodes: int | None, containers: int | None) -> Document:
         )
     first = IPv4Address(document["node"][0]["address"])
     ranges = IPv4Network(document["cluster_range"]).subnets(new_prefix=24)
+    letters = _letters()
     document["node"] = [
         {
             "name": "master" if number == 0 else "worker" + (str(number) if number > 1 else ""),
             "address": str(first + number),
             "pod_range": str(pod_range),
-            "containers": [_letters(number * containers + each) for each in range(containers)],
+            "containers": list(islice(letters, containers)),
         }
         for number, pod_range in zip(range(nodes), ranges, strict=False)
     ]
     return document
 
 
-def _letters(number: int) -> str:
-    """Name containers a, b, …, z, aa, ab, …"""
-    name = ""
-    number += 1
-    while number:
-        number, rest = divmod(number - 1, 26)
-        name = chr(ord("a") + rest) + name
-    return name
+def _letters() -> Iterator[str]:
+    """Name containers a, b, …, z, aa, ab, …; never by a name that means something else."""
+    for length in count(1):
+        for letters in product(ascii_lowercase, repeat=length):
+            name = "".join(letters)
+            if name not in _RESERVED:
+                yield name
 
 
 def read_lab(document: Document) -> Lab:
@@ -115,8 +125,8 @@ def _read_node(entry: object) -> Node:
     if not isinstance(names, list) or not names or not all(isinstance(each, str) for each in names):
         raise _wrong(f"the containers of {name} are not a list of names")
     for each in names:
-        if not _NAME.fullmatch(each):
-            raise _wrong(f"'{each}' is no name for a container: letters, digits and -, at most 13")
+        if not _CONTAINER.fullmatch(each):
+            raise _wrong(f"'{each}' is no name for a container: letters, digits and -, at most 11")
     containers = tuple(Container(each, name) for each in names)
     return Node(name, _address(entry, "address"), _range(entry, "pod_range"), containers)
 
@@ -124,12 +134,8 @@ def _read_node(entry: object) -> Node:
 def _check_lab(lab: Lab) -> None:
     if len(lab.nodes) > MOST_NODES or any(len(node.containers) > MOST_CONTAINERS for node in lab.nodes):
         raise _wrong(f"at most {MOST_NODES} nodes with {MOST_CONTAINERS} containers each")
-    names = [node.name for node in lab.nodes] + [container.name for container in lab.containers]
-    for name in names:
-        if names.count(name) > 1:
-            raise _wrong(f"the name '{name}' stands twice")
-        if name in _RESERVED:
-            raise _wrong(f"the name '{name}' is taken by the lab itself")
+    _check_names(lab)
+    _check_ranges(lab)
     for first, second in combinations(lab.nodes, 2):
         if first.pod_range.overlaps(second.pod_range):
             raise _wrong(
@@ -137,14 +143,38 @@ def _check_lab(lab: Lab) -> None:
             )
         if first.address == second.address:
             raise _wrong(f"{first.name} and {second.name} have the same address {first.address}")
+    for node in lab.nodes:
+        _check_node(lab, node)
+
+
+def _check_names(lab: Lab) -> None:
+    if lab.bridge in _INTERFACES | {f"veth{container.name}" for container in lab.containers}:
+        raise _wrong(f"the name '{lab.bridge}' of the bridge is taken by another interface of the node")
+    names = Counter([node.name for node in lab.nodes] + [container.name for container in lab.containers])
+    for name, times in names.items():
+        if times > 1:
+            raise _wrong(f"the name '{name}' stands twice")
+        if name in _RESERVED:
+            raise _wrong(f"the name '{name}' is taken by the lab itself")
+
+
+def _check_ranges(lab: Lab) -> None:
+    for name, value in (
+        ("cluster_range", lab.cluster_range),
+        ("node_range", lab.node_range),
+        ("internet", lab.internet),
+    ):
+        if value.is_loopback or value.is_multicast or value.is_unspecified or value.is_reserved or value.is_link_local:
+            raise _wrong(f"{name} = {value} is not usable: the kernel keeps these addresses for other things")
     if lab.cluster_range.overlaps(lab.node_range):
         raise _wrong(f"cluster_range {lab.cluster_range} and node_range {lab.node_range} overlap")
     if lab.internet in lab.cluster_range or lab.internet in lab.node_range:
         raise _wrong(f"the internet's address {lab.internet} lies inside the lab's own ranges")
     if lab.gateway not in lab.node_range:
         raise _wrong(f"the gateway {lab.gateway} is not in node_range {lab.node_range}")
-    for node in lab.nodes:
-        _check_node(lab, node)
+    for name, address in (("gateway", lab.gateway), *((node.name, node.address) for node in lab.nodes)):
+        if lab.node_range.prefixlen < _POINT_TO_POINT and address in (lab.node_range[0], lab.node_range[-1]):
+            raise _wrong(f"the address {address} of {name} is the network or broadcast address of {lab.node_range}")
 
 
 def _check_node(lab: Lab, node: Node) -> None:
@@ -176,16 +206,23 @@ def _text(entry: Document, field: str, form: re.Pattern[str]) -> str:
 
 def _range(entry: Document, field: str) -> IPv4Network:
     try:
-        return IPv4Network(entry[field])
-    except (ValueError, TypeError) as error:
+        return IPv4Network(_spelled(entry[field]))
+    except ValueError as error:
         raise _wrong(f"{field} = {entry[field]!r} is no range: {error}") from None
 
 
 def _address(entry: Document, field: str) -> IPv4Address:
     try:
-        return IPv4Address(entry[field])
-    except (ValueError, TypeError) as error:
+        return IPv4Address(_spelled(entry[field]))
+    except ValueError as error:
         raise _wrong(f"{field} = {entry[field]!r} is no address: {error}") from None
+
+
+def _spelled(value: object) -> str:
+    """TOML has numbers too, and ipaddress would take them."""
+    if not isinstance(value, str):
+        raise ValueError(f"a text like '10.0.0.1' or '10.0.0.0/24' is wanted, not {value!r}")  # noqa: TRY004 (ipaddress's own)
+    return value
 
 
 def _wrong(what: str) -> UsageError:

@@ -37,7 +37,9 @@ STEP = Step(
     hints=(
         "The namespace exists already: the runtime made it, and says where it is in $CNI_NETNS.",
         f"`ip netns` knows what is in {NETNS_FOLDER} by its name. A link is enough.",
-        "In `labctl shell`, $CNI_NETNS and $CNI_CONTAINERID are those of the first container; "
-        "/run/labctl/containers has the others'.",
+        (
+            "In `labctl shell`, $CNI_NETNS and $CNI_CONTAINERID are those of the first container; "
+            "/run/labctl/containers has the others'."
+        ),
     ),
 )

@@ -15,6 +15,7 @@ def resources(lab: Lab, node: Node) -> tuple[IptablesRule, ...]:
             target="MASQUERADE",
             policy="",
             node_address=str(node.address),
+            cluster_range=str(lab.cluster_range),
             comment="what leaves, but not by the bridge, gets the node's own address",
         ),
     )

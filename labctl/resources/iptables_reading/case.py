@@ -203,9 +203,7 @@ class Case:
             if leaf.outcome in served and self._is_aimed(leaf)
         ]
         covering = [
-            leaf
-            for leaf in self.walk(self.needed, ignore=VERDICTS)
-            if leaf.outcome in served and self.covers(leaf)
+            leaf for leaf in self.walk(self.needed, ignore=VERDICTS) if leaf.outcome in served and self.covers(leaf)
         ]
         return tuple({leaf.path: leaf for leaf in (*aimed, *covering)}.values())
 

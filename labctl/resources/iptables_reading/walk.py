@@ -41,7 +41,7 @@ VERDICTS = frozenset((Outcome.GOOD, Outcome.WRONG, Outcome.BAD))
 class Leaf:
     """A part of the traffic and what became of it.
 
-    `path` holds the jumps and the rule that decided, last; for POLICY, the RETURN that led there, if one did.
+    `path` holds the jumps and the rule that decided, last; for POLICY, the RETURN or `-g` that led there, if one did.
     `sure` is False where the part is only what a match that we do not understand may let through.
     """
 
@@ -122,7 +122,9 @@ class Walk:
                 return [hit], []
             case Outcome.JUMP:
                 back = self._pass(rule.target, [hit], (*path, rule), leaves)
-                return ([], back) if rule.goto else (back, [])
+                if rule.goto:
+                    return [], [replace(flow, returned_by=flow.returned_by or rule) for flow in back]
+                return back, []
             case outcome if outcome in VERDICTS:
                 leaves.append(Leaf(outcome, hit.box, hit.sure, (*path, rule)))
         return [], []

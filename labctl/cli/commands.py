@@ -1,0 +1,141 @@
+"""How the command line is put together: a command is built when it is asked for, and help reads well at 80 columns."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from labctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# The others fill a section of their own in the help, or are spoken of in its last line.
+_EXAMPLES = "Examples:"
+_COMPLETION = ("--install-completion", "--show-completion")
+_WIDEST_NAME = 30
+
+
+class Command(TyperCommand):
+    """One command: its examples stand on lines of their own; it takes `--world`, as all do."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 (typer's own, passed through)
+        """Add the option that every command takes."""
+        super().__init__(*args, **settings)
+        self.params.append(world_option())
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the text, wrapped, then the examples, as they are typed."""
+        del ctx
+        text, examples = split_help(self.help or "")
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(text)
+        if examples:
+            with formatter.section(_EXAMPLES.rstrip(":")):
+                for line in examples:
+                    formatter.write(f"{' ' * formatter.current_indent}{line}\n")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write arguments, then options."""
+        _write_options(self.get_params(ctx), ctx, formatter)
+
+
+class Commands(TyperGroup):
+    """All commands, in groups; `find` gives the function behind a name, and only then imports what it needs."""
+
+    def __init__(
+        self,
+        groups: Mapping[str, tuple[str, ...]],
+        find: Callable[[str], Callable[..., None]],
+        settings: Mapping[str, dict[str, Any]],
+        **attributes: Any,  # noqa: ANN401 (typer's own, passed through)
+    ) -> None:
+        """Know the names; build nothing."""
+        super().__init__(rich_markup_mode=None, **attributes)
+        self.params += [world_option(), *typer.main.get_install_completion_arguments()]
+        self._groups, self._find, self._settings = groups, find, settings
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all commands, in the order of the help."""
+        del ctx
+        return [name for names in self._groups.values() for name in names]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Build a command."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        if cmd_name not in self.commands:
+            app = typer.Typer(add_completion=False, rich_markup_mode=None)
+            names = {"help_option_names": ["-h", "--help"]}
+            settings = {**names, **self._settings.get(cmd_name, {})}
+            app.command(cmd_name, cls=Command, context_settings=settings)(self._find(cmd_name))
+            self.add_command(typer.main.get_command(app), cmd_name)
+        return self.commands[cmd_name]
+
+    def run(self, arguments: Sequence[str]) -> int:
+        """Run a command line and give its exit code; what goes wrong is raised."""
+        self._main_shell_completion({}, "labctl")
+        try:
+            with self.make_context("labctl", list(arguments)) as context:
+                self.invoke(context)
+        except click.exceptions.Exit as done:
+            return done.exit_code
+        return 0
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in their groups, then the options."""
+        for title, names in self._groups.items():
+            with formatter.section(title):
+                commands = ((name, self.get_command(ctx, name)) for name in names)
+                formatter.write_dl([(name, first_line(command)) for name, command in commands if command])
+        _write_options(self.get_params(ctx), ctx, formatter)
+
+
+def world_option() -> click.Option:
+    """`--world`: which kind of world; there is one kind so far."""
+    return click.Option(
+        ["--world"],
+        type=click.Choice(["sandbox", "host"]),
+        metavar="sandbox|host",
+        envvar="LABCTL_WORLD",
+        expose_value=False,
+        callback=_check_world,
+        help="Which kind of world (sandbox); LABCTL_WORLD says it too.",
+    )
+
+
+def _check_world(_context: click.Context, _option: click.Parameter, value: str | None) -> None:
+    if value == "host":
+        raise UsageError("the host world is not built yet", "leave it away: the sandbox needs no root")
+
+
+def split_help(text: str) -> tuple[str, list[str]]:
+    """Tell a docstring's text from the examples below it."""
+    said, _, examples = inspect.cleandoc(text).partition(f"\n{_EXAMPLES}\n")
+    return said.strip(), [line.strip() for line in examples.splitlines() if line.strip()]
+
+
+def first_line(command: click.Command) -> str:
+    """What a command does, in a sentence."""
+    return split_help(command.help or "")[0].partition("\n\n")[0].replace("\n", " ").rstrip(".")
+
+
+def _write_options(params: Iterable[click.Parameter], context: click.Context, formatter: click.HelpFormatter) -> None:
+    """Write those with help; typer escapes brackets for a markup that is switched off here."""
+    sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+    for param in params:
+        record = param.get_help_record(context)
+        if record is not None and not set(param.opts) & set(_COMPLETION):
+            name, text = record
+            kind = "Arguments" if param.param_type_name == "argument" else "Options"
+            sections[kind].append((name, text.replace("\\[", "[").removesuffix("[required]").rstrip()))
+    for title, records in sections.items():
+        if records:
+            with formatter.section(title):
+                formatter.write_dl(records, col_max=_WIDEST_NAME)

@@ -1,0 +1,141 @@
+"""Bad input: the exit code of the design, one line, one hint, nothing written, no traceback."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab_under_test import LabUnderTest, Said, run_labctl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.machine
+
+
+def _expect(said: Said, code: int, *words: str) -> str:
+    """Check the form of an error; give the hint."""
+    assert said.code == code, said
+    what, hint = said.err.splitlines()[-2:]
+    assert what.startswith("error: ")
+    assert hint.startswith("hint: ")
+    assert "Traceback" not in said.err
+    for word in words:
+        assert word in what, said
+    return hint.removeprefix("hint: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("step 8 --apply", "there is no step 8"),
+        ("step x", "'x' names no step"),
+        ("step 3- --verify", "'3-' names no step"),
+        ("step -3", "No such option"),
+        ("step 5-3 --apply", "runs backwards"),
+        ("step 6-9 --apply", "there is no step 9"),
+        ("step", "Missing argument"),
+        ("step 3 --apply --node nobody", "no node 'nobody'"),
+        ("step 3 --apply --verify", "exclude each other"),
+        ("step 3 --explain --commands", "exclude each other"),
+        ("step 3 --apply --answer", "--answer goes with --explain only"),
+        ("step 3 --verify --with-needed", "--with-needed goes with --apply only"),
+        ("step 3 --apply --cascade", "--cascade goes with --undo only"),
+        ("step 3 --verify --via shell", "--via shell goes with --apply or --undo only"),
+        ("step 3 --apply --via magic", "--via magic is not known"),
+        ("step 3 --commands --dialect latin", "--dialect latin is not known"),
+        ("up --topology x.toml --nodes 3", "--topology excludes"),
+        ("up --topology no-such-file.toml", "cannot be read"),
+        ("up --nodes 0", "0 nodes cannot be made"),
+        ("up --containers 201", "201 containers"),
+        ("reset --to 8", "there is no step 8"),
+        ("reset --node nobody", "no node 'nobody'"),
+        ("explain nothing", "there is no topic 'nothing'"),
+        ("explain", "which topic?"),
+        ("snapshot --diff no-such-file.json", "cannot be read"),
+        ("exec master", "Missing argument"),
+        ("dance", "No such command 'dance'"),
+    ],
+)
+def test_what_was_typed_wrong(home: Path, line: str, word: str) -> None:
+    said = run_labctl(home, *line.split())
+    _expect(said, 2, word)
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 2
+    assert not home.exists()
+
+
+def _run_hint(lab: LabUnderTest, hint: str) -> Said:
+    program, *arguments = shlex.split(hint)
+    assert program == "labctl"
+    return lab.labctl(*arguments)
+
+
+def test_a_missing_step_is_named_and_the_hint_does_it(lab: LabUnderTest) -> None:
+    before = lab.snapshot()
+    for flag in ("--apply", "--verify"):
+        hint = _expect(lab.labctl("step", "3", flag), 3, "needs step 0 on master", "no cni0")
+        assert hint == "labctl step 0-2 --apply"
+    assert lab.snapshot() == before
+    assert _run_hint(lab, hint).code == 0
+    assert lab.labctl("step", "3", "--apply").code == 0
+    hint = _expect(lab.labctl("step", "7", "--apply"), 3, "needs step 0 on worker")
+    assert _run_hint(lab, hint).code == 0
+    assert lab.labctl("step", "7", "--apply").code == 0
+    hint = _expect(lab.labctl("step", "3", "--undo"), 3, "needs step 3", "nothing was changed")
+    assert _run_hint(lab, hint.removeprefix("undo both: ")).code == 0
+
+
+def test_with_needed_does_the_earlier_steps(lab: LabUnderTest) -> None:
+    assert lab.labctl("step", "7", "--apply", "--with-needed").code == 0
+    assert lab.labctl("status").code == 0
+
+
+def test_a_name_that_something_else_holds(lab: LabUnderTest) -> None:
+    assert lab.type("master", "ip link add cni0 type veth peer name other").code == 0
+    before = lab.snapshot()
+    _expect(lab.labctl("step", "0", "--apply"), 4, "cni0", "nothing was changed")
+    assert lab.snapshot() == before
+    said = lab.labctl("step", "0", "--verify")
+    assert said.code == 1
+    assert "wrong" in said.out
+    assert "cni0" in said.out.splitlines()[1]
+
+
+def _hide(lab: LabUnderTest, tool: str) -> None:
+    """Have a tool be no program any more, on master only."""
+    assert lab.type("master", f'mount --bind /dev/null "$(command -v {tool})"').code == 0
+
+
+def test_a_tool_that_is_missing_is_named_with_its_package(lab: LabUnderTest) -> None:
+    lab.apply((0,))
+    before = lab.snapshot()
+    _hide(lab, "nmap")
+    hint = _expect(lab.labctl("step", "1", "--apply"), 5, "nmap is not installed", "everything was taken back")
+    assert "nmap" in hint
+    assert lab.snapshot() == before
+
+
+def test_a_tool_that_a_probe_needs_makes_the_answer_unknown(lab: LabUnderTest) -> None:
+    lab.apply(range(5), nodes=(lab.lab.node("master"),))
+    assert lab.labctl("step", "4", "--verify").code == 0
+    _hide(lab, "jq")
+    said = lab.labctl("step", "4", "--verify")
+    assert said.code == 6
+    assert "jq is not installed" in said.out
+    assert "hint: " in said.out
+
+
+def test_a_second_kind_of_world_is_refused(lab: LabUnderTest) -> None:
+    hint = _expect(lab.labctl("up", "--nodes", "3"), 2, "another kind stands already")
+    assert hint == "take it away first: labctl down"
+    assert lab.labctl("up").code == 0
+
+
+def test_debug_shows_the_traceback(home: Path) -> None:
+    said = run_labctl(home, "step", "9", "--verify", environment={"LABCTL_DEBUG": "1"})
+    assert said.code == 2
+    assert "Traceback" in said.err
+    assert said.err.splitlines()[-1].startswith("hint: ")

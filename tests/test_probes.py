@@ -1,0 +1,172 @@
+"""What probes claim: asked when they mean something, believed when they can be, cause before symptom."""
+
+from __future__ import annotations
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from labctl.engine.report import Outcome
+from labctl.model.resource import Action
+from labctl.resources import Reservation
+
+if TYPE_CHECKING:
+    from labctl.engine.report import StepReport
+    from tests.lab_under_test import LabUnderTest
+
+pytestmark = pytest.mark.machine
+
+STORE = "/var/lib/cni/networks/k8s"
+
+
+def _claims(report: StepReport) -> dict[str, bool | None]:
+    return {each.probe.claim: each.answer.yes for each in report.probes}
+
+
+def test_a_probe_is_asked_until_the_step_that_changes_its_answer_stands(lab: LabUnderTest) -> None:
+    lab.apply(range(4), nodes=lab.lab.nodes[:1])
+    assert _claims(lab.report(3))["a can ping b"] is False
+    assert lab.report(3).outcome is Outcome.DONE
+    assert lab.type("master", "iptables -A FORWARD -s 10.244.0.0/16 -j ACCEPT").code == 0
+    assert "a can ping b" not in _claims(lab.report(3)), "half of step 5 stands"
+    assert lab.report(3).outcome is Outcome.DONE
+    lab.apply((4, 5), nodes=lab.lab.nodes[:1])
+    lab.undo_from(5)
+    assert _claims(lab.report(3))["a can ping b"] is False
+
+
+def test_a_hole_made_otherwise_is_seen_by_the_probe(lab: LabUnderTest) -> None:
+    """All resources of step 3 are there, but what must not work yet does: wrong, with where to look."""
+    lab.apply(range(4), nodes=lab.lab.nodes[:1])
+    assert (
+        lab.type("master", "iptables -I FORWARD -i cni0 -o cni0 -p icmp -m physdev --physdev-is-bridged -j ACCEPT").code
+        == 0
+    )
+    report = lab.report(3)
+    assert report.outcome is Outcome.WRONG
+    assert report.causes() == ("a can ping b: it does (the FORWARD chain should still drop this; step 5 opens it)",)
+
+
+@pytest.mark.parametrize("number", [6, 7])
+def test_the_missing_rule_of_step_5_is_the_cause_not_the_symptom(lab: LabUnderTest, number: int) -> None:
+    lab.apply(range(8))
+    assert lab.type("master", "iptables -D FORWARD -d 10.244.0.0/16 -j ACCEPT").code == 0
+    report = lab.report(number)
+    assert report.made
+    assert any(each.failed for each in report.probes), "the symptom is there"
+    assert report.causes()[0] == "step 5 on master comes first: no rule of FORWARD accepts -d 10.244.0.0/16"
+    said = lab.labctl("step", str(number), "--verify")
+    assert said.code == 3
+    assert "step 5 on master" in said.err
+    assert "-d 10.244.0.0/16" in said.err
+    assert "labctl step 5 --apply" in said.err
+    said = lab.labctl("status", "--json")
+    assert said.code == 1
+    outcomes = [(each["step"], each["node"], each["outcome"]) for each in json.loads(said.out)["steps"]]
+    assert next(each for each in outcomes if each[2] != "done") == (5, "master", "not_done")
+    assert lab.labctl("step", "5", "--apply").code == 0
+    assert lab.labctl("step", str(number), "--verify").code == 0
+
+
+def test_with_the_notes_own_route_alone_packets_find_one_way_only(lab: LabUnderTest) -> None:
+    """With MASQUERADE the answer from c goes to the node's address, so a flow from a would pass; a flow from c does."""
+    lab.apply(range(8))
+    assert lab.type("master", "gcloud compute routes delete k8s-worker --quiet").code == 0
+    report = lab.report(7)
+    assert _claims(report) == {"a (master) can ping c (worker)": False, "c (worker) can ping a (master)": True}
+    assert report.outcome is Outcome.NOT_DONE
+    assert report.causes()[0] == "the vpc has no route to 10.244.1.0/24"
+
+
+def test_masquerade_shows_the_node_and_not_the_pod_to_another_node(lab: LabUnderTest) -> None:
+    """The "look closer" of step 6: c counts a's packets under the address of a's node."""
+    lab.apply(range(8))
+    count = "for from in 10.128.0.2 10.244.0.2; do ip netns exec c iptables -A INPUT -p icmp -s $from; done"
+    assert lab.type("worker", count).code == 0
+    assert lab.type("master", "ip netns exec a ping -c 1 -W 5 10.244.1.2").code == 0
+    said = lab.type("worker", "ip netns exec c iptables -nvxL INPUT")
+    seen = {
+        found[2]: int(found[1]) for found in re.finditer(r"^ *(\d+) .* (10\.\S+) +0\.0\.0\.0/0", said.out, re.MULTILINE)
+    }
+    assert seen == {"10.128.0.2": 1, "10.244.0.2": 0}
+
+
+def test_another_machine_that_answers_for_a_reserved_address_is_found(lab: LabUnderTest) -> None:
+    lab.apply((0, 1), nodes=lab.lab.nodes[:1])
+    assert lab.report(1).outcome is Outcome.DONE
+    squat = """
+ip link add squat0 type veth peer name squat1 netns b
+ip link set squat0 master cni0 up; ip -n b addr add 10.244.0.2/24 dev squat1; ip -n b link set squat1 up
+"""
+    assert (
+        lab.type("master", f"mkdir -p /run/netns; ln -s $(cat /run/labctl/containers/b) /run/netns/b; {squat}").code
+        == 0
+    )
+    report = lab.report(1)
+    assert report.outcome is Outcome.WRONG
+    assert "b has 10.244.0.2, which is reserved for a" in report.causes()[0]
+    stranger = "ip netns add stranger; ip link set squat0 down; ip -n b link del squat1; " + squat.replace(
+        " b", " stranger"
+    )
+    assert lab.type("master", stranger).code == 0
+    report = lab.report(1)
+    assert report.outcome is Outcome.WRONG
+    assert "somebody else answers for 10.244.0.2, which is reserved for a" in report.causes()[0]
+    assert (
+        lab.type("master", "ip netns exec stranger ip addr flush dev squat1; ip addr add 10.244.0.2/32 dev lo").code
+        == 0
+    )
+    assert "master itself has 10.244.0.2" in lab.report(1).causes()[0]
+    said = lab.type(
+        "master",
+        "ip addr del 10.244.0.2/32 dev lo; ip -n stranger addr add 10.244.0.4/24 dev squat1; sed -i '/ b$/d' "
+        f"{STORE}/reserved; echo 10.244.0.3 x >>{STORE}/reserved",
+    )
+    assert said.code == 0, said
+    lab.apply((1,), nodes=lab.lab.nodes[:1])
+    assert lab.type("master", f"grep -qx '10.244.0.5 b' {STORE}/reserved").code == 0, "neither reserved nor answering"
+
+
+def test_exit_codes_of_verify_and_apply(lab: LabUnderTest) -> None:
+    assert lab.labctl("step", "0", "--verify").code == 1
+    said = lab.labctl("step", "1", "--verify")
+    assert (said.code, "labctl step 0 --apply" in said.err) == (3, True)
+    assert lab.type("master", "ip link add cni0 type veth peer name other").code == 0
+    before = lab.snapshot()
+    said = lab.labctl("step", "0", "--verify")
+    assert (said.code, "cni0 on master is not a bridge but a veth" in said.out) == (1, True)
+    said = lab.labctl("step", "0", "--apply")
+    assert (said.code, "cni0 on master is not a bridge but a veth" in said.err) == (4, True)
+    assert lab.snapshot() == before
+    assert lab.labctl("step", "0", "--plan").out.count(str(Action.REFUSE)) == 1
+
+
+def test_twenty_reservations_at_once_take_twenty_addresses(lab: LabUnderTest) -> None:
+    """By typed commands under flock(1) and by the engine, which does not hold the lock while it looks."""
+    lab.apply((0, 1), nodes=lab.lab.nodes[:1])
+    node = lab.lab.nodes[0]
+    typed = f"""
+for n in $(seq 2 21); do (
+  until flock {STORE} sh -c '
+      free=$(for i in $(seq 2 254); do grep -q "^10.244.0.$i " {STORE}/reserved || {{ echo 10.244.0.$i; break; }}; done)
+      echo "$free typed$0" >>{STORE}/reserved' $n; do :; done
+) & done; wait
+"""
+
+    agent = lab.session.sandbox.enter(lab.world)
+    try:
+        with ThreadPoolExecutor(1) as others:
+            running = others.submit(lab.type, "master", typed)
+            for _ in range(5):
+                for container in node.containers:
+                    Reservation(lab.lab, node, container).apply(agent.kernel)
+            assert running.result().code == 0
+    finally:
+        agent.close()
+    lines = lab.type("master", f"cat {STORE}/reserved").out.split()
+    assert len(lines) == 2 * (3 + 2 + 20)
+    assert len(set(lines[::2])) == 3 + 2 + 20, "no address twice"
+    assert lab.report(1).made

@@ -1,0 +1,167 @@
+"""Laws 3, 4, 5 and 7 in any order: applying, undoing, typing, tampering and killing, over one lab."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from labctl.engine.course import nodes_of
+from labctl.engine.events import Doing, Event
+from labctl.engine.report import Outcome
+from labctl.errors import LabError, MissingStep, WorldGone
+from labctl.model.resource import Present
+from tests.faulty_kernel import FaultyAgent, failure_of
+from tests.lab_under_test import LabUnderTest
+
+if TYPE_CHECKING:
+    from labctl.engine.runner import Runner
+    from labctl.model.lab import Node
+
+pytestmark = pytest.mark.machine
+
+# Single commands that a person may type on the master, whatever stands.
+TAMPERING = (
+    "ip link set cni0 down",
+    "ip link del cni0",
+    "ip addr flush dev cni0",
+    "ip addr add 10.244.0.1/16 dev cni0",
+    "rm -f /var/lib/cni/networks/k8s/reserved",
+    "sed -i '/ [ac]$/d' /var/lib/cni/networks/k8s/reserved",
+    "echo 10.244.0.200 a >>/var/lib/cni/networks/k8s/reserved",
+    "ln -sfT /proc/1/ns/net /run/netns/a",
+    "rm -f /run/netns/*",
+    "ip link del vetha",
+    "ip link set vetha nomaster",
+    "ip -n a link set eth0 name eth1",
+    "ip -n a addr flush dev eth0",
+    "ip -n a route replace default dev eth0",
+    "echo {} >/var/lib/cni/results/k8s-a-eth0",
+    "rm -rf /var/lib/cni",
+    "iptables -F FORWARD",
+    "iptables -P FORWARD ACCEPT",
+    "iptables -A FORWARD -s 10.244.0.0/24 -j ACCEPT",
+    "iptables -t nat -F",
+    "iptables -t nat -A POSTROUTING -s 10.244.0.0/24 -j MASQUERADE",
+    "gcloud compute routes delete k8s-master --quiet",
+    "gcloud compute routes create mine --destination-range 10.244.1.0/24 --network k8s --next-hop-address 10.128.0.2",
+)
+STEPS = st.integers(0, 7)
+WHO = st.integers(0, 1)
+
+
+class Learning(RuleBasedStateMachine):
+    """One lab an example, bare at first; it ends by undoing everything."""
+
+    @initialize()
+    def start(self) -> None:
+        self.stack = ExitStack()
+        home = self.stack.enter_context(tempfile.TemporaryDirectory())
+        self.lab = self.stack.enter_context(LabUnderTest(Path(home)))
+        self.bare = self.lab.snapshot()
+
+    def _places(self, number: int, who: int) -> tuple[Node, ...]:
+        return nodes_of(self.lab.lesson(number), self.lab.lab, self.lab.lab.nodes[who : who + 1])
+
+    def _runner(self, events: list[Event] | None = None) -> Runner:
+        self.lab.survey.refresh()
+        return self.lab.runner(events)
+
+    @rule(upto=STEPS, who=WHO)
+    def apply_up_to(self, upto: int, who: int) -> None:
+        for number in range(upto + 1):
+            for node in self._places(number, who):
+                try:
+                    self._runner().apply(self.lab.lesson(number), node)
+                except MissingStep:
+                    assert number == 7, "all earlier steps are done"
+                    return
+                events: list[Event] = []
+                before = self.lab.snapshot()
+                report = self._runner(events).apply(self.lab.lesson(number), node)
+                assert report.made, report.causes()
+                assert not [event for event in events if isinstance(event, Doing)], "a second apply changes nothing"
+                assert self.lab.snapshot() == before
+
+    @rule(number=STEPS, who=WHO)
+    def apply_one(self, number: int, who: int) -> None:
+        (node,) = self._places(number, who)
+        before = self.lab.snapshot()
+        try:
+            self._runner().apply(self.lab.lesson(number), node)
+        except LabError:
+            assert self.lab.snapshot() == before
+
+    @rule(number=STEPS, who=WHO)
+    def undo_one(self, number: int, who: int) -> None:
+        (node,) = self._places(number, who)
+        before = self.lab.snapshot()
+        try:
+            report = self._runner().undo(self.lab.lesson(number), node)
+        except MissingStep:
+            assert self.lab.snapshot() == before
+        else:
+            assert not [
+                resource.key for resource, seen in report.resources if isinstance(seen, Present) and not seen.shared
+            ]
+
+    @rule(number=STEPS, who=WHO)
+    def undo_down_to(self, number: int, who: int) -> None:
+        try:
+            self._runner().undo_from(number, self.lab.lab.nodes[who : who + 1])
+        except MissingStep:
+            assert number < 7, "only step 7, the whole lab's, may stand on it"
+
+    @rule(number=STEPS, who=WHO)
+    def type_it(self, number: int, who: int) -> None:
+        """The printed commands, wherever they lead: they may fail in the middle."""
+        (node,) = self._places(number, who)
+        self.lab.type(node.name, self.lab.script(number, node, "notes"))
+
+    @rule(tampering=st.sampled_from(TAMPERING))
+    def tamper(self, tampering: str) -> None:
+        self.lab.type("master", tampering)
+
+    @rule(number=STEPS, who=WHO, at=st.integers(1, 6))
+    def apply_killed(self, number: int, who: int, at: int) -> None:
+        (node,) = self._places(number, who)
+        with closing(FaultyAgent(self.lab.world.record, self.lab.lab)) as agent:
+            agent.arm(at, after=True, kill=True)
+            error = failure_of(lambda: self.lab.runner(kernel=agent.kernel).apply(self.lab.lesson(number), node))
+        assert not isinstance(error, WorldGone) or "not taken back" in error.what
+        self.lab.survey.refresh()
+
+    @invariant()
+    def done_means_that_all_resources_and_probes_hold(self) -> None:
+        self.lab.survey.refresh()
+        for report in self.lab.survey.reports(self.lab.survey.course.lessons(), self.lab.lab.nodes):
+            holds = report.made and all(each.holds for each in report.probes)
+            assert (report.outcome is Outcome.DONE) == holds
+            assert bool(report.causes()) == (not holds), report
+
+    def teardown(self) -> None:
+        with self.stack:
+            self._runner().undo_from(0, self.lab.lab.nodes)
+            assert self.lab.snapshot() == self.bare
+
+
+def test_any_order_of_doing_undoing_tampering_and_killing() -> None:
+    run_state_machine_as_test(
+        Learning,
+        settings=settings(
+            max_examples=6,
+            stateful_step_count=8,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            # A failure is replayed, not shrunk: that would take minutes, and the steps are few.
+            phases=(Phase.generate,),
+        ),
+    )
