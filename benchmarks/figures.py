@@ -197,7 +197,8 @@ def measure() -> list[Figure]:
 def table(figures: list[Figure]) -> str:
     """The figures as Markdown."""
     release = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
-    machine = f"{release}, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    kernel = platform.release().split("-")[0]
+    machine = f"{release}, Linux {kernel}, Python {platform.python_version()}, {os.cpu_count()} cores"
     rows = [f"| {each.what} | {each.found} | {each.bound} | {'yes' if each.fine else '**no**'} |" for each in figures]
     head = ["| figure | median | wanted | held |", "|---|---|---|---|"]
     return "\n".join([f"{machine}; medians of {RUNS} or more (3 where a run takes seconds).", "", *head, *rows])

@@ -59,7 +59,7 @@ def watch(action: str, where: str, log: Path) -> None:
 
 
 def run_labctl(arguments: list[str], action: str, where: str, log: Path) -> NoReturn:
-    from labctl.__main__ import main as labctl  # noqa: PLC0415 - in the child only
+    from labctl.__main__ import main as labctl
 
     sys.argv = ["labctl", *arguments]
     watch(action, where, log)

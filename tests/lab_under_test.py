@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from labctl.cli.session import Session
 from labctl.engine.course import nodes_of, resources_of
-from labctl.engine.events import Event
 from labctl.engine.hands import NetlinkHands, ShellHands
 from labctl.engine.look import Survey
 from labctl.engine.runner import Runner
@@ -22,6 +21,7 @@ from labctl.model.shell import render_script
 from labctl.world.topology import spread
 
 if TYPE_CHECKING:
+    from labctl.engine.events import Event
     from labctl.engine.report import StepReport
     from labctl.model.lab import Lab, Node
     from labctl.model.ports import Completed, Kernel
@@ -74,7 +74,9 @@ class LabUnderTest:
     def lesson(self, number: int) -> Lesson:
         return self.session.course.lesson(number)
 
-    def runner(self, events: list[Event] | None = None, kernel: Kernel | None = None, *, probing: bool = False) -> Runner:
+    def runner(
+        self, events: list[Event] | None = None, kernel: Kernel | None = None, *, probing: bool = False
+    ) -> Runner:
         """A runner whose events end up in `events`; `kernel` may stand in between (faults)."""
         survey = Survey(self.session.course, self.lab, kernel) if kernel else self.survey
         heard = events if events is not None else []

@@ -38,7 +38,7 @@ def machine_state() -> dict[str, object]:
         "firewall": _run("nft", "-s", "list", "ruleset"),
         "legacy_tables": _read(Path("/proc/net/ip_tables_names")),
         "sysctls": _sysctls(),
-        "named_namespaces": sorted(os.listdir("/run/netns")) if Path("/run/netns").is_dir() else [],
+        "named_namespaces": sorted(each.name for each in Path("/run").glob("netns/*")),
         "mounts": sorted(line.split(maxsplit=3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
         "cgroups": sorted(path for path, _, _ in os.walk("/sys/fs/cgroup")),
     }
@@ -46,13 +46,13 @@ def machine_state() -> dict[str, object]:
 
 def foreign_processes() -> dict[int, str]:
     """Processes in a pid namespace that is not ours: those of a lab, if one is left over."""
-    ours = os.stat("/proc/self/ns/pid").st_ino
+    ours = Path("/proc/self/ns/pid").stat().st_ino
     found = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdecimal():
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
             try:
-                if os.stat(f"/proc/{entry}/ns/pid").st_ino != ours:
-                    found[int(entry)] = _read(Path(f"/proc/{entry}/cmdline")).replace("\0", " ")
+                if (entry / "ns/pid").stat().st_ino != ours:
+                    found[int(entry.name)] = _read(entry / "cmdline").replace("\0", " ")
             except OSError:
                 continue
     return found

@@ -86,14 +86,15 @@ def main(arguments: list[str]) -> int:
 
 def _check_code(tally: Tally) -> None:
     scripts = [str(path) for path in (ROOT / "lab", ROOT / ".ci/run")]
-    generated = [str(path) for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))]
+    documents = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+    generated = [str(path) for path in documents if "[[[cog" in path.read_text(encoding="utf-8")]
     for argv in (
         ("ruff", "check", "."),
         ("ruff", "format", "--check", "."),
         ("mypy",),
         ("lint-imports",),
         ("shellcheck", *scripts),
-        ("cog", "-P", "--check", *[path for path in generated if "[[[cog" in Path(path).read_text(encoding="utf-8")]),
+        ("cog", "-P", "--check", *generated),
     ):
         _say(f"{' '.join(argv[:3])}")
         # cog's snippets import labctl and tests, wherever cog itself lies.
@@ -140,7 +141,8 @@ def _run_as_ordinary_user(tally: Tally, reports: Path) -> None:
         report.touch()
         for path in (base, copy, home, report, *copy.rglob("*")):
             os.chown(path, _ORDINARY, _ORDINARY, follow_symlinks=False)
-        kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "CI", "LANG", "LAB_"))}
+        wanted = ("PIP_", "SSL_", "CI", "LANG", "LAB_")
+        kept = {name: value for name, value in os.environ.items() if name.startswith(wanted)}
         environment = {**kept, "PATH": os.environ["PATH"], "HOME": str(home), _AGAIN: str(report)}
         ids = (f"--reuid={_ORDINARY}", f"--regid={_ORDINARY}", "--clear-groups")
         argv = ("setpriv", *ids, str(copy / "lab"), "test")

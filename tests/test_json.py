@@ -113,3 +113,10 @@ def test_the_json_of_a_command_behind_exec_is_not_ours(lab: LabUnderTest) -> Non
     assert (said.code, said.out) == (127, "")
     echoed = lab.labctl("exec", "master", "echo", "--json")
     assert (echoed.code, echoed.out) == (0, "--json\n")
+
+
+@pytest.mark.machine
+def test_what_the_doctor_says_in_json(home: Path) -> None:
+    said = run_labctl(home, "doctor", "--json")
+    answer = _check(said, "doctor", said.code)
+    assert answer["ok"] is (said.code == 0)

@@ -228,7 +228,7 @@ def test_without_a_route_the_answer_is_no(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind,why",
+    ("kind", "why"),
     [
         ("unreachable", "no route to host: a route says that 10.9.0.1 is unreachable"),
         ("prohibit", "permission denied: a route says that 10.9.0.1 is prohibited, or it is a broadcast address"),

@@ -170,3 +170,18 @@ for n in $(seq 2 21); do (
     assert len(lines) == 2 * (3 + 2 + 20)
     assert len(set(lines[::2])) == 3 + 2 + 20, "no address twice"
     assert lab.report(1).made
+
+
+def test_a_mended_address_is_not_remembered_as_somebody_elses(lab: LabUnderTest) -> None:
+    lab.apply(range(4))
+    # a knows the node's MAC, so it will not ask again, which would tell the node where a is.
+    lab.type("master", "ip netns exec a ping -c1 -W1 10.244.0.1\n")
+    # b takes a's address, and the node has learned that it is b's.
+    lab.type("master", "ip -n b addr flush dev eth0\nip -n b addr add 10.244.0.2/24 dev eth0\n")
+    lab.type(
+        "master",
+        "mac=$(ip -n b -j link show eth0 | jq -r '.[0].address')\n"
+        'ip neigh replace 10.244.0.2 lladdr "$mac" dev cni0 nud reachable\n',
+    )
+    said = lab.labctl("step", "3", "--apply")
+    assert said.code == 0, said.out

@@ -55,19 +55,19 @@ def on_node(statements: Iterable[Statement], node: str) -> tuple[Statement, ...]
 
 def _send(statement: Statement, node: str) -> Statement:
     match statement:
-        case Run(argv):
-            return replace(statement, argv=("labctl", "exec", node, "--", *argv))
-        case Pipe(stages):
-            return replace(statement, stages=tuple(_send_run(stage, node) for stage in stages))
+        case Run() | Pipe():
+            return _send_command(statement, node)
         case Redirect(command) | Capture(_, command):
-            sent = _send(command, node)
-            assert isinstance(sent, Run | Pipe)
-            return replace(statement, command=sent)
+            return replace(statement, command=_send_command(command, node))
         case Assign():
             return statement
 
 
+def _send_command(command: Run | Pipe, node: str) -> Run | Pipe:
+    if isinstance(command, Run):
+        return _send_run(command, node)
+    return replace(command, stages=tuple(_send_run(stage, node) for stage in command.stages))
+
+
 def _send_run(run: Run, node: str) -> Run:
-    sent = _send(run, node)
-    assert isinstance(sent, Run)
-    return sent
+    return replace(run, argv=("labctl", "exec", node, "--", *run.argv))

@@ -40,6 +40,7 @@ _LOOKS = frozenset(
 _CHANGES = {
     "add_address": frozenset({"addresses", "routes", "route_to"}),
     "delete_address": frozenset({"addresses", "routes", "route_to"}),
+    "forget_neighbour": frozenset({"neighbours"}),
     "add_route": frozenset({"routes", "route_to"}),
     "delete_route": frozenset({"routes", "route_to"}),
     "set_up": frozenset({"link", "links", "routes", "route_to"}),
@@ -268,7 +269,7 @@ class RemoteKernel:
         """Forget what was read."""
         self._seen.clear()
 
-    def _forget(self, door: str, door_arguments: tuple[object, ...], method: str, arguments: tuple[object, ...]) -> None:
+    def _forget(self, door: str, door_arguments: tuple[object, ...], method: str, arguments: tuple[Any, ...]) -> None:
         """After a change, forget what it may have changed, and no more: looking again is what costs.
 
         A program may change anything, packets nothing. What nmap found is kept: a scan serves a whole run.

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from labctl.errors import KernelRefused
 from labctl.kernel import mounts, syscalls
+from labctl.kernel.child import INTERRUPTS, detach, give_up_groups, run_in_child, write_maps
 from labctl.kernel.identity import MARK, boot_id, identify, kill_and_wait
 from labctl.kernel.process import find_tool
 from labctl.model.world import Keeper, WorldRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from labctl.model.world import BootPlan, Host, Kind
 
@@ -38,7 +39,6 @@ _WORLD = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | 
 _HOST = syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS
 PAUSE = ("sleep", "infinity")
 _KEEP, _MAPPED = b"keep", b"mapped"
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -52,11 +52,11 @@ def boot(plan: BootPlan, kind: Kind) -> Iterator[WorldRecord]:
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     ours.settimeout(_SECONDS)
     # Ctrl-C right after the fork would let the child run on as a second labctl.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
     child = os.fork()
     if child == 0:
         ours.close()
-        _in_child(theirs, lambda: _first_child(theirs, plan))
+        run_in_child(theirs, lambda: _first_child(theirs, plan))
     theirs.close()
     seen: dict[str, Keeper] = {}
     try:
@@ -83,7 +83,11 @@ def _attend(ours: socket.socket, child: int, plan: BootPlan, kind: Kind, seen: d
             raise KernelRefused("the world did not come up within a minute", "try: labctl doctor") from None
         match verb:
             case "map" if plan.unprivileged_id is not None:
-                _write_maps(child, plan.unprivileged_id)
+                try:
+                    write_maps(child, plan.unprivileged_id)
+                except OSError as error:
+                    what = f"the kernel refused to map ids in a user namespace: {error.strerror}"
+                    raise KernelRefused(what, "try: labctl doctor") from None
                 ours.send(_MAPPED)
             case "here":
                 _note(seen, rest, pid)
@@ -129,35 +133,11 @@ def _places(host: Host) -> tuple[str, ...]:
     return (host.name, *(f"{host.name}/{container}" for container in host.containers))
 
 
-def _write_maps(pid: int, unprivileged_id: int) -> None:
-    """Map uid and gid 0 of the new user namespace to one unprivileged id (user_namespaces(7))."""
-    is_root = os.geteuid() == 0
-    group = unprivileged_id if is_root else os.getegid()
-    for name, text in (
-        ("setgroups", "deny"),
-        ("uid_map", f"0 {unprivileged_id} 1"),
-        ("gid_map", f"0 {group} 1"),
-    ):
-        with open(f"/proc/{pid}/{name}", "w") as file:  # noqa: PTH123 (one write(2), which Path.write_text may split)
-            file.write(text)
-
-
-def _in_child(theirs: socket.socket, work: Callable[[], NoReturn]) -> NoReturn:
-    """Run a child's part; whatever goes wrong is told to labctl, never to a terminal."""
-    try:
-        work()
-    except BaseException as error:  # noqa: BLE001 (a forked child must not return into labctl's own code)
-        try:
-            theirs.send(f"error {error}".encode()[:4000])
-        finally:
-            os._exit(1)
-
-
 def _first_child(theirs: socket.socket, plan: BootPlan) -> NoReturn:
-    _detach(theirs)
+    detach(theirs)
     if plan.unprivileged_id is not None:
         if os.geteuid() == 0:
-            os.setgroups([])
+            give_up_groups()
             # While still root: the way to labctl's own files may be closed to the id that the world will have.
             plan = mounts.stage_windows(plan)
         syscalls.unshare(syscalls.CLONE_NEWUSER)
@@ -170,7 +150,7 @@ def _first_child(theirs: socket.socket, plan: BootPlan) -> NoReturn:
     # The net namespace comes after the id maps are written: FACTS, iptables-legacy.
     syscalls.unshare(_WORLD | syscalls.CLONE_NEWNET)
     if os.fork() == 0:
-        _in_child(theirs, lambda: _pid_one(theirs, plan))
+        run_in_child(theirs, lambda: _pid_one(theirs, plan))
     os._exit(0)
 
 
@@ -185,7 +165,7 @@ def _pid_one(theirs: socket.socket, plan: BootPlan) -> NoReturn:
         mounts.map_self_to_root()
     for host in plan.hosts:
         if os.fork() == 0:
-            _in_child(theirs, lambda host=host: _hold_host(theirs, plan, host, programs))  # type: ignore[misc]  # mypy: defaults in lambdas
+            run_in_child(theirs, lambda host=host: _hold_host(theirs, plan, host, programs))  # type: ignore[misc]  # mypy: defaults in lambdas
     # Until labctl has written down that this world exists, the world ends with labctl.
     if theirs.recv(16) != _KEEP:
         os._exit(1)
@@ -201,7 +181,7 @@ def _hold_host(theirs: socket.socket, plan: BootPlan, host: Host, programs: dict
         pid = os.fork()
         containers[name] = pid
         if pid == 0:
-            _in_child(theirs, lambda name=name: _hold_container(theirs, f"{host.name}/{name}", programs))  # type: ignore[misc]  # mypy: defaults in lambdas
+            run_in_child(theirs, lambda name=name: _hold_container(theirs, f"{host.name}/{name}", programs))  # type: ignore[misc]  # mypy: defaults in lambdas
     mounts.furnish_host(plan, containers)
     _report(theirs, host.name)
     holder = host.holder
@@ -224,7 +204,8 @@ def _report(theirs: socket.socket, place: str) -> None:
 
 
 def _find(name: str) -> str:
-    path = find_tool(name)
+    # A path is an interpreter's, which may lie where the world's id cannot go, and appear later through a window.
+    path = name if name.startswith("/") else find_tool(name)
     if path is None:
         raise FileNotFoundError(f"{name} is not installed")
     return path
@@ -232,21 +213,3 @@ def _find(name: str) -> str:
 
 def _become(argv: tuple[str, ...], path: str, environment: Mapping[str, str] | None = None) -> NoReturn:
     os.execve(path, argv, {"PATH": os.defpath, **(environment or {})})
-
-
-def _detach(keep: socket.socket) -> None:
-    """Let go of terminal, folder, files and signals of whoever called."""
-    os.setsid()
-    os.chdir("/")
-    os.umask(0o022)
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in range(3):
-        os.dup2(null, fd)
-    kept = keep.fileno()
-    os.closerange(3, kept)
-    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
-    # Ignored across exec too: the kernel then reaps whatever dies below (wait(2)).
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)

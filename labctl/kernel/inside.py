@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from labctl.errors import LabctlFailed, LabError, WorldGone
 from labctl.kernel import syscalls
+from labctl.kernel.child import give_up_groups
 from labctl.kernel.identity import identify
 from labctl.kernel.marker import is_inside
 from labctl.model.lab import Place
@@ -57,7 +58,7 @@ def join_world(record: WorldRecord) -> None:
     try:
         user = syscalls.CLONE_NEWUSER if record.kind == "sandbox" else 0
         if user and os.geteuid() == 0:
-            os.setgroups([])
+            give_up_groups()
         syscalls.setns(fd, _ALL | user)
         if user:
             os.setresgid(0, 0, 0)
@@ -116,7 +117,7 @@ def run_attached(record: WorldRecord, place: Place, argv: Sequence[str], environ
     return code if code >= 0 else 128 - code
 
 
-def _run_in_middle(  # noqa: PLR0913 (all that the fork must know)
+def _run_in_middle(  # noqa: PLR0913, PLR0917 (all that the fork must know)
     record: WorldRecord,
     place: Place,
     argv: Sequence[str],
@@ -139,7 +140,7 @@ def _run_in_middle(  # noqa: PLR0913 (all that the fork must know)
                     signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             try:
-                os.execvpe(argv[0], list(argv), dict(environment))  # noqa: S606 (what the person typed)
+                os.execvpe(argv[0], list(argv), dict(environment))
             except FileNotFoundError:
                 _tell(f"{argv[0]}: command not found")
                 os._exit(127)

@@ -112,6 +112,13 @@ class PlaceNet:
             for message in messages
         )
 
+    def forget_neighbour(self, address: str) -> None:
+        """Drop what ARP remembers of an address; permanent entries stay."""
+        with _refusals(f"forget the neighbour {address} on {self._place}", errno.ENOENT):
+            for each in tuple(self._route.get_neighbours(family=_AF_INET)):
+                if each.get("NDA_DST") == address and not each["state"] & _NUD_PERMANENT:
+                    self._route.neigh("del", dst=address, ifindex=each["ifindex"])
+
     def number_of(self, place: Place) -> int | None:
         """The netnsid of a place, as this namespace numbers it."""
         with _refusals(f"number the namespace of {place}"):

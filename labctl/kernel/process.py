@@ -52,7 +52,7 @@ class PlacePrograms:
         """Run one to its end, in a session of its own: Ctrl-C is for labctl, not for what it is in the middle of."""
         self._places.go(self._place)
         try:
-            done = subprocess.run(  # noqa: S603 (argv is built by labctl, or typed by the person into their own world)
+            done = subprocess.run(
                 list(argv),
                 input=text,
                 capture_output=True,

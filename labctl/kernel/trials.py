@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from labctl.errors import LabError, ToolMissing
 from labctl.kernel import mounts, syscalls
-from labctl.kernel.boot import _detach, _write_maps
+from labctl.kernel.child import detach, write_maps
 from labctl.kernel.trials_net import try_network
 from labctl.model.trial import Trial
 
@@ -78,7 +78,7 @@ def _attend(ours: socket.socket, child: int, unprivileged_id: int, trials: list[
             trials.append(Trial(**json.loads(message)))
             continue
         try:
-            _write_maps(child, unprivileged_id)
+            write_maps(child, unprivileged_id)
         except OSError as error:
             ours.send(str(error.errno).encode())
         else:
@@ -123,7 +123,7 @@ class Bench:
 
 
 def _first_child(theirs: socket.socket, bench: Bench, path: str, iptables: str) -> None:
-    _detach(theirs)
+    detach(theirs)
     # The kernel must not reap what a trial waits for.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if not bench.attempt("user_namespace", lambda: _enter_user_namespace(theirs, bench)):

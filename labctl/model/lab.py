@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING
 
 from labctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv4Network
 
 
 @dataclass(frozen=True)

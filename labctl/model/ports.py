@@ -85,6 +85,9 @@ class Net(Protocol):
     def neighbours(self) -> tuple[Neighbour, ...]:
         """The permanent neighbour entries."""
 
+    def forget_neighbour(self, address: str) -> None:
+        """Drop what ARP remembers of an address, unless a person made it permanent; nothing there is success."""
+
     def number_of(self, place: Place) -> int | None:
         """Tell the number under which this namespace knows that of `place` (RTM_GETNSID), None where it has none."""
 
@@ -143,7 +146,7 @@ class Files(Protocol):
         """Write a text file whole, or not at all (written beside it, then renamed)."""
 
     def exchange(self, path: str, lock: str, old: str, new: str) -> bool:
-        """Under flock(2) on the file or folder `lock`: if `path` holds `old`, make it hold `new`; tell whether it did."""
+        """Under flock(2) on the file or folder `lock`, make `path` hold `new` if it holds `old`; tell whether so."""
 
     def make_folder(self, path: str) -> None:
         """Make a folder and its parents; there already is success."""

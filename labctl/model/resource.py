@@ -22,8 +22,8 @@ class Absent:
 class Present:
     """It is there; each `drift` is a sentence that names the object, what was found and what was expected.
 
-    `note` says why something that was typed differently counts. `shared` marks what others use too, as a folder: that it
-    is there does not show that the step stands.
+    `note` says why something that was typed differently counts. `shared` marks what others use too, as a folder: that
+    it is there does not show that the step stands.
     """
 
     drift: tuple[str, ...] = ()

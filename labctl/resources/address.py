@@ -118,8 +118,15 @@ class ContainerAddress:
         wanted = self._wanted(kernel)
         if wanted is not None:
             if isinstance(self.observe(kernel), Present):
-                _clear(kernel, self.container.place, INTERFACE, wanted)
+                self._clear_mistaken(kernel, wanted)
             kernel.net(self.container.place).add_address(INTERFACE, wanted)
+
+    def _clear_mistaken(self, kernel: Kernel, wanted: str) -> None:
+        """Take the wrong addresses away; the node may remember whose they were, for as long as it believes it."""
+        mistaken = [each.cidr for each in kernel.net(self.container.place).addresses() if each.device == INTERFACE]
+        _clear(kernel, self.container.place, INTERFACE, wanted)
+        for cidr in mistaken:
+            kernel.net(self.node.place).forget_neighbour(_host(cidr))
 
     def revert(self, kernel: Kernel) -> None:
         """Take every address of eth0 away."""

@@ -52,7 +52,7 @@ class IptablesRule:
     @property
     def wanted(self) -> Wanted:
         """What the pure reading needs to know."""
-        from labctl.resources.iptables_reading.case import Wanted  # noqa: PLC0415 (see the top)
+        from labctl.resources.iptables_reading.case import Wanted
 
         return Wanted(
             self.table,
@@ -67,8 +67,8 @@ class IptablesRule:
 
     def observe(self, kernel: Kernel) -> Seen:
         """Tell whether the node's rules do the job for all packets that the rule is about."""
-        from labctl.resources.iptables_reading.other import explain_other_backend  # noqa: PLC0415 (see the top)
-        from labctl.resources.iptables_semantics import judge  # noqa: PLC0415 (see the top)
+        from labctl.resources.iptables_reading.other import explain_other_backend
+        from labctl.resources.iptables_semantics import judge
 
         firewall = kernel.firewall(self.node)
         try:
@@ -88,22 +88,22 @@ class IptablesRule:
 
     def apply(self, kernel: Kernel) -> None:
         """Append the rule, or put it first where another rule would have the first word; set the policy back."""
-        from labctl.resources.iptables_semantics import plan_apply  # noqa: PLC0415 (see the top)
+        from labctl.resources.iptables_semantics import plan_apply
 
         firewall = kernel.firewall(self.node)
         self._perform(firewall, plan_apply(self.wanted, firewall.table(self.table)))
 
     def revert(self, kernel: Kernel) -> None:
         """Delete every rule that does the job or was meant to, in whichever chain; set the policy back."""
-        from labctl.resources.iptables_semantics import plan_revert  # noqa: PLC0415 (see the top)
+        from labctl.resources.iptables_semantics import plan_revert
 
         firewall = kernel.firewall(self.node)
         self._perform(firewall, plan_revert(self.wanted, firewall.table(self.table)))
 
     def bystanders(self, kernel: Kernel) -> tuple[str, ...]:
         """Name the other rules of the chain, less those of the same kind about the same range: another resource's."""
-        from labctl.model.iptables_save import spell_words  # noqa: PLC0415 (see the top)
-        from labctl.resources.iptables_semantics import perform_all, plan_revert  # noqa: PLC0415 (see the top)
+        from labctl.model.iptables_save import spell_words
+        from labctl.resources.iptables_semantics import perform_all, plan_revert
 
         ruleset = kernel.firewall(self.node).table(self.table)
         left = perform_all(ruleset, plan_revert(self.wanted, ruleset)).of(self.chain)

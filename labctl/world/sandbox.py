@@ -82,7 +82,7 @@ class Sandbox:
         if kind == "privileged" and not as_root:
             raise UsageError("up --privileged needs root", "sudo ./lab up --privileged")
         self._check_tools()
-        owner = None if kind == "privileged" else (UNPRIVILEGED_ID if as_root else os.geteuid())
+        owner = None if kind == "privileged" else _unprivileged_id()
         self._state.prepare(owner if as_root else None)
         self._state.open_journal_file()
         # A world whose record was lost would stay for ever.
@@ -164,6 +164,18 @@ class Sandbox:
                 *(Host(node.name, _PAUSE, tuple(each.name for each in node.containers)) for node in lab.nodes),
             ),
         )
+
+
+def _unprivileged_id() -> int:
+    """Whom the world's uid 0 is outside: the caller, or, for root, an id of nobody's.
+
+    Root of a container has not got that id; its own is none of the machine's root.
+    """
+    if os.geteuid() != 0:
+        return os.geteuid()
+    maps = (line.split() for line in Path("/proc/self/uid_map").read_text().splitlines())
+    mapped = any(int(first) <= UNPRIVILEGED_ID < int(first) + int(count) for first, _, count in maps)
+    return UNPRIVILEGED_ID if mapped else 0
 
 
 def _draw(kernel: Kernel, lab: Lab) -> None:

@@ -133,7 +133,7 @@ def _project(record: Record, form: _Format) -> Record:
 
 
 def _show_json(records: Sequence[Record], *, listed: bool) -> str:
-    import json  # noqa: PLC0415 - only where it is asked for
+    import json
 
     values = [record or None for record in records]
     shown = values if listed or not values else values[0]
@@ -151,7 +151,7 @@ def _yaml(value: str | int) -> str:
         return "|-\n" + "\n".join(f"  {line}".rstrip() for line in value.split("\n"))
     if "'" not in value and value.isprintable():
         return f"'{value}'"
-    import json  # noqa: PLC0415 - as above; a JSON string is a YAML string
+    import json
 
     return json.dumps(value, ensure_ascii=False)
 

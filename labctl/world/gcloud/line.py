@@ -197,7 +197,7 @@ def _refuse_surplus(line: Line) -> Never:
 def _suggest(word: str, known: Sequence[str]) -> str:
     if not word.startswith("--"):
         return ""
-    import difflib  # noqa: PLC0415 - only when something is wrong: the right line shall not wait for it
+    import difflib
 
     near = difflib.get_close_matches(word.partition("=")[0], known, 1)
     return f" (did you mean '{near[0]}'?)" if near else ""
