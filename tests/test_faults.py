@@ -45,8 +45,10 @@ DRIFTS = {
     "masquerades the bridge": (6, "iptables -t nat -F; iptables -t nat -A POSTROUTING -s 10.244.0.0/24 -j MASQUERADE"),
     "wrong hop": (
         7,
-        ("gcloud compute routes delete k8s-master --quiet; gcloud compute routes create k8s-master"
-        " --destination-range 10.244.0.0/24 --network k8s --next-hop-address 10.128.0.3"),
+        (
+            "gcloud compute routes delete k8s-master --quiet; gcloud compute routes create k8s-master"
+            " --destination-range 10.244.0.0/24 --network k8s --next-hop-address 10.128.0.3"
+        ),
     ),
 }
 

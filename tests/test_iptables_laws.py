@@ -173,7 +173,7 @@ def test_the_keys_and_commands_are_the_notes_own() -> None:
         "# accept what pods send\nsudo iptables -t filter -A FORWARD -s 10.244.0.0/16 -j ACCEPT\n"
     )
     assert render_script(NAT.shell("iproute2").do) == (
-        "iptables -t nat -A POSTROUTING -s 10.244.0.0/24 '!' -o cni0 -j MASQUERADE\n"
+        "sudo iptables -t nat -A POSTROUTING -s 10.244.0.0/24 '!' -o cni0 -j MASQUERADE\n"
     )
     assert "-D POSTROUTING -s 10.244.0.0/24" in render_script(NAT.shell("notes").undo)
     assert "iptables -t nat -S POSTROUTING" in render_script(NAT.shell("iproute2").look)

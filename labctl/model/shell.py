@@ -83,9 +83,7 @@ def _render_word(word: Word) -> str:
     if isinstance(word, str):
         return shlex.quote(word)
     parts = word if isinstance(word, tuple) else (word,)
-    inside = "".join(
-        f"${{{part.name}}}" if isinstance(part, Var) else _escape_in_double_quotes(part) for part in parts
-    )
+    inside = "".join(f"${{{part.name}}}" if isinstance(part, Var) else _escape_in_double_quotes(part) for part in parts)
     if len(parts) == 1 and isinstance(parts[0], Var):
         inside = f"${parts[0].name}"
     return f'"{inside}"'
