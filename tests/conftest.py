@@ -27,7 +27,8 @@ def _unit_tests_stay_off_the_machine(request: pytest.FixtureRequest, monkeypatch
         pytest.fail("a unit test reached the machine; mark it `machine`, or keep it off")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    monkeypatch.setattr(os, "fork", refuse)
+    for name in ("fork", "posix_spawn", "posix_spawnp", "system", "execv", "execve"):
+        monkeypatch.setattr(os, name, refuse)
     monkeypatch.setattr(socket, "socket", refuse)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from difflib import unified_diff
 from pathlib import Path
 
 # What counts, and moves by itself.
@@ -59,16 +60,13 @@ def foreign_processes() -> dict[int, str]:
 
 
 def differences(before: dict[str, object], after: dict[str, object]) -> list[str]:
-    """Say in what two states of the machine differ, one line each."""
-    lines = []
-    for part, was in before.items():
-        now = after[part]
-        if was == now:
-            continue
-        old, new = json.dumps(was, indent=0).splitlines(), json.dumps(now, indent=0).splitlines()
-        gone = [line for line in old if line not in new]
-        come = [line for line in new if line not in old]
-        lines += [f"{part}: gone {line}" for line in gone] + [f"{part}: new {line}" for line in come]
+    """Say in what two states of the machine differ, as the lines of a diff; empty only if they are equal."""
+    lines: list[str] = []
+    for part in sorted(before.keys() | after.keys()):
+        was, now = before.get(part), after.get(part)
+        if was != now:
+            old, new = (json.dumps(each, indent=1, sort_keys=True).splitlines() for each in (was, now))
+            lines += unified_diff(old, new, f"{part} before", f"{part} after", n=2, lineterm="") or [part]
     return lines
 
 

@@ -1,7 +1,8 @@
 """`./lab test`: the checks of the code, the whole suite as this user and as the other kind, the machine unchanged.
 
-The other kind: root runs everything once more as an ordinary user, in a copy that this user owns, with an environment
-made there by `./lab` from the lock files; an ordinary user who may sudo runs it once more as root.
+The other kind: root runs it once more as an ordinary user, in a copy that this user owns, with an environment made
+there by `./lab` from the lock files; an ordinary user who may sudo runs it once more as root. The laws, the world, the
+shell: all that may differ between the two is run both ways (not so: unit tests, and what is marked `anybody`).
 With arguments, only pytest runs, with these: `./lab test tests/test_laws.py -k law_5`.
 """
 
@@ -85,7 +86,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _check_code(tally: Tally) -> None:
-    scripts = [str(path) for path in (ROOT / "lab", ROOT / ".ci/run")]
+    scripts = [str(path) for path in (ROOT / "lab", ROOT / ".ci/run", ROOT / "benchmarks/run")]
     documents = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
     generated = [str(path) for path in documents if "[[[cog" in path.read_text(encoding="utf-8")]
     for argv in (
@@ -111,7 +112,11 @@ def _run_suite(tally: Tally, report: Path) -> None:
     who = "root" if os.geteuid() == 0 else "an ordinary user"
     _say(f"the suite as {who}")
     began = time.monotonic()
-    done = _pytest(["-q", "-n", "2", "--dist", "worksteal", f"--junit-xml={report}"])
+    # What cannot differ between users is shown once: unit tests, and what is marked so.
+    terms = ["machine", "not anybody"] if os.environ.get(_AGAIN) else []
+    terms += ["not root"] if os.geteuid() != 0 else []
+    chosen = ["-m", " and ".join(terms)] if terms else []
+    done = _pytest(["-q", "-n", "2", "--dist", "worksteal", "--durations=15", f"--junit-xml={report}", *chosen])
     if done.returncode != 0:
         tally.fault(f"the suite failed as {who} (pytest ended with {done.returncode})")
     _say(f"that took {time.monotonic() - began:.0f} s")

@@ -12,7 +12,7 @@ from tests.lab_under_test import LabUnderTest, Said, run_labctl
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 
 def _expect(said: Said, code: int, *words: str) -> str:
@@ -85,7 +85,7 @@ def test_a_missing_step_is_named_and_the_hint_does_it(lab: LabUnderTest) -> None
     assert _run_hint(lab, hint).code == 0
     assert lab.labctl("step", "7", "--apply").code == 0
     hint = _expect(lab.labctl("step", "3", "--undo"), 3, "needs step 3", "nothing was changed")
-    assert _run_hint(lab, hint.removeprefix("undo both: ")).code == 0
+    assert _run_hint(lab, hint.removeprefix("undo all of it: ")).code == 0
 
 
 def test_with_needed_does_the_earlier_steps(lab: LabUnderTest) -> None:

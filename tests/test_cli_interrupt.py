@@ -16,7 +16,7 @@ from tests.terminal import Terminal
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 # labctl, but at its Nth event (0: never; asking the probes is one too) the signal comes, as if typed at just that
 # moment. Says on stderr at the end how many there were.

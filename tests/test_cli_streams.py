@@ -14,7 +14,7 @@ from tests.terminal import Terminal
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 
 def _bash(home: Path, script: str) -> subprocess.CompletedProcess[str]:

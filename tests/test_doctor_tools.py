@@ -11,7 +11,7 @@ from tests.doctor_machine import ORDINARY, doctor, lay_out_programs, make_base, 
 from tests.lab_checkout import write_program
 from tests.lab_under_test import Said
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 # In place of a package manager: puts a stand-in there, but knows only one of the packages.
 MANAGER = """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from labctl.model.ports import Kernel, Programs
     from labctl.resources.iptables import IptablesRule
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 BACKENDS = ("nft", "legacy")
 LEGACY_TABLES = "cat /proc/net/ip_tables_names 2>/dev/null || true"

@@ -16,7 +16,7 @@ from tests.iptables_rules import OWN_CHAINS, WANTED, Line, rules
 if TYPE_CHECKING:
     from labctl.model.ports import Kernel, Rule, Ruleset
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 ONE_BY_ONE = settings(
     deadline=None,  # nothing here is about time

@@ -23,7 +23,7 @@ from tests.iptables_memory import BUILT_IN, spell_as_saved
 from tests.iptables_namespace import Namespace
 from tests.iptables_rules import OWN_CHAINS, rules
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 Arrivals: TypeAlias = "dict[tuple[str, str], str]"  # (source, destination) as sent → the source that the far end saw
 

@@ -29,6 +29,7 @@ def test_the_page_names_every_schema_and_no_other() -> None:
     assert set(re.findall(r"\(schemas/([\w-]+)\.json\)", page)) == {path.stem for path in SCHEMAS.glob("*.json")}
 
 
+@pytest.mark.anybody
 @pytest.mark.machine
 def test_a_whole_course_in_json(home: Path) -> None:
     try:
@@ -58,6 +59,7 @@ def test_a_whole_course_in_json(home: Path) -> None:
     assert gone["world"] == {"kind": "sandbox", "up": False}
 
 
+@pytest.mark.anybody
 @pytest.mark.machine
 def test_snapshot_and_its_difference(lab: LabUnderTest, tmp_path: Path) -> None:
     said = lab.labctl("snapshot")
@@ -70,6 +72,7 @@ def test_snapshot_and_its_difference(lab: LabUnderTest, tmp_path: Path) -> None:
     assert "cni0 10.244.0.1/24" in difference["diff"]
 
 
+@pytest.mark.anybody
 @pytest.mark.machine
 def test_what_is_only_read_needs_no_world(home: Path) -> None:
     scripts = _check(run_labctl(home, "step", "all", "--commands", "--node", "all", "--json"), "step-commands")
@@ -81,6 +84,7 @@ def test_what_is_only_read_needs_no_world(home: Path) -> None:
     assert not home.exists()
 
 
+@pytest.mark.anybody
 @pytest.mark.machine
 @pytest.mark.parametrize(
     ("arguments", "code"),
@@ -107,6 +111,7 @@ def test_an_error_is_an_object_on_stdout(home: Path, arguments: tuple[str, ...],
     assert not home.exists()
 
 
+@pytest.mark.anybody
 @pytest.mark.machine
 def test_the_json_of_a_command_behind_exec_is_not_ours(lab: LabUnderTest) -> None:
     said = lab.labctl("exec", "master", "--", "no-such-command", "--json")
@@ -115,6 +120,7 @@ def test_the_json_of_a_command_behind_exec_is_not_ours(lab: LabUnderTest) -> Non
     assert (echoed.code, echoed.out) == (0, "--json\n")
 
 
+@pytest.mark.anybody
 @pytest.mark.machine
 def test_what_the_doctor_says_in_json(home: Path) -> None:
     said = run_labctl(home, "doctor", "--json")

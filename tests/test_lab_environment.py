@@ -12,7 +12,7 @@ import pytest
 
 from tests.lab_checkout import REAL_PYTHON, Checkout, make_checkout, write_program
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 WAITING = "lab: waiting for another ./lab, which is making the environment\n"
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab_checkout import TOOLS, Checkout, make_checkout, write_program
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 # For each package manager: how it installs, and what `ip iptables … unshare` and Python are called there.
 MANAGERS = {

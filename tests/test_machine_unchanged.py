@@ -33,7 +33,20 @@ def test_law_9_the_demo_leaves_the_machine_as_it_was(home: Path) -> None:
     assert differences(before, machine_state()) == []
 
 
-def test_a_change_of_the_machine_would_be_seen() -> None:
-    before = machine_state()
-    after = {**before, "named_namespaces": ["left-over"]}
-    assert any("left-over" in line for line in differences(before, after))
+@pytest.mark.parametrize(
+    ("part", "was", "now"),
+    [
+        ("named_namespaces", [], ["left-over"]),
+        (
+            "links",
+            [{"name": "lo", "mtu": 1}, {"name": "eth0", "mtu": 2}],
+            [{"name": "lo", "mtu": 2}, {"name": "eth0", "mtu": 1}],
+        ),
+        ("routes", [{"dst": "default"}], [{"dst": "default"}, {"dst": "default"}]),
+        ("sysctls", {"vm/swappiness": "60"}, {"vm/swappiness": "61"}),
+    ],
+)
+def test_a_change_of_the_machine_would_be_seen(part: str, was: object, now: object) -> None:
+    before = {**machine_state(), part: was}
+    assert differences(before, before) == []
+    assert differences(before, {**before, part: now})

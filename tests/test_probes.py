@@ -185,3 +185,12 @@ def test_a_mended_address_is_not_remembered_as_somebody_elses(lab: LabUnderTest)
     )
     said = lab.labctl("step", "3", "--apply")
     assert said.code == 0, said.out
+
+
+def test_apply_is_content_where_only_a_probe_cannot_tell(lab: LabUnderTest) -> None:
+    lab.apply(range(5))
+    lab.type("master", "sysctl -qw net.bridge.bridge-nf-call-iptables=0\n")
+    applied = lab.labctl("step", "5", "--apply")
+    assert applied.code == 0
+    assert "by-passes iptables" in " ".join(applied.out.split())
+    assert lab.labctl("step", "5", "--verify").code == 6

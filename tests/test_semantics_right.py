@@ -15,7 +15,7 @@ from labctl.model.resource import Absent, Present
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from labctl.engine.report import Outcome
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 STORE = "/var/lib/cni/networks/k8s/reserved"
 # Step; what somebody else has beside it; what of it undo names; how it goes in the end.

@@ -151,6 +151,7 @@ def test_spread_says_how_many_can_be_made(nodes: int, containers: int) -> None:
         spread(nodes, containers)
 
 
+@pytest.mark.anybody
 @pytest.mark.machine
 @pytest.mark.parametrize(("nodes", "containers"), [(50, 2), (2, 200)])
 def test_a_large_lab_stands_with_few_files_open(home: Path, nodes: int, containers: int) -> None:
@@ -172,6 +173,7 @@ def test_a_large_lab_stands_with_few_files_open(home: Path, nodes: int, containe
         assert run_labctl(home, "down").out == "the world is gone\n"
 
 
+@pytest.mark.anybody
 @pytest.mark.machine
 def test_up_twice_is_fine_and_another_lab_is_refused_while_one_stands(home: Path, tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
@@ -196,6 +198,7 @@ def test_up_twice_is_fine_and_another_lab_is_refused_while_one_stands(home: Path
         assert run_labctl(home, "down").out == "the world is gone\n"
 
 
+@pytest.mark.anybody
 @pytest.mark.machine
 @pytest.mark.parametrize("backend", ["legacy", "nft"])
 def test_either_backend_of_iptables_works(home: Path, backend: str) -> None:
@@ -213,6 +216,7 @@ def test_either_backend_of_iptables_works(home: Path, backend: str) -> None:
         run_labctl(home, "down")
 
 
+@pytest.mark.anybody
 @pytest.mark.machine
 def test_a_backend_that_there_is_not_is_a_usage_error(home: Path) -> None:
     said = run_labctl(home, "up", environment={**os.environ, "LABCTL_IPTABLES": "ebtables"})

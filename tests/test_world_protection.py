@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab_under_test import LabUnderTest
 from tests.world_probes import members_of, namespaces_of, python_inside, record_of, shell_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.lab_under_test import LabUnderTest
 
 pytestmark = pytest.mark.machine
 
@@ -245,3 +244,22 @@ def test_sudo_is_harmless_and_lets_the_notes_lines_be_typed(lab: LabUnderTest) -
     assert (
         shutil.which("sudo") is None or shell_inside(lab, "master", "command -v sudo").out == "/opt/labctl/bin/sudo\n"
     )
+
+
+def test_without_an_overlay_a_copy_of_etc_does(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from labctl.kernel import syscalls
+
+    really_mount = syscalls.mount
+
+    def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
+        if kind == "overlay":
+            raise OSError(19, "no overlay here")
+        really_mount(source, target, kind, flags, data)
+
+    monkeypatch.setattr(syscalls, "mount", mount)
+    with LabUnderTest(home) as lab:
+        done = lab.type(
+            "master", "grep -q ^root: /etc/passwd; echo mine > /etc/passwd; echo new > /etc/new; cat /etc/new"
+        )
+        assert (done.code, done.out) == (0, "new\n"), done.err
+        assert lab.labctl("step", "0-2", "--apply").code == 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.machine
 
-only_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: two users, or --privileged")
+only_root = pytest.mark.root
 
 
 def test_two_homes_do_not_see_each_other(tmp_path: Path) -> None:

@@ -161,8 +161,9 @@ def _first_container(lab: Lab, place: Place) -> str:
 
 def _greet(place: Place, environment: dict[str, str]) -> None:
     container = environment.get("CNI_CONTAINERID")
-    about = f" CNI_CONTAINERID={container} CNI_NETNS={environment['CNI_NETNS']}" if container else ""
-    tell(f"You are root on {place}; nothing here can break your machine. `exit` leaves.{about}")
+    tell(f"You are root on {place}; nothing here can break your machine. `exit` leaves.")
+    if container:
+        tell(f"CNI_CONTAINERID={container} CNI_NETNS={environment['CNI_NETNS']}")
 
 
 def _script_argv(script: bytes) -> tuple[str, ...]:

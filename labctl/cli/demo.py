@@ -72,7 +72,7 @@ def play(*, slow: bool) -> int:
             session = Session(Path(home))
             try:
                 screen.say("A world of its own: two nodes, a cloud network, an internet. No root, no VM.", "bold")
-                world = session.world()
+                world = session.world(own=True)
                 agent = session.sandbox.enter(world)
                 try:
                     _walk(screen, Survey(session.course, world.lab, agent.kernel), ear, slow=slow)

@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from labctl.cli.called import as_called
 from labctl.cli.plain import spell_plainly
 from labctl.errors import LabError
 
@@ -97,7 +98,7 @@ def _interrupted(said: str) -> int:
     said = said or f"what stands: labctl status; to go on: {shlex.join(('labctl', *sys.argv[1:]))}"
     if not (_wants_json() and _print_json(_INTERRUPTED, "interrupted", said)):
         with suppress(OSError):
-            print(f"interrupted: {said}", file=sys.stderr)
+            print(f"interrupted: {as_called(said)}", file=sys.stderr)
     return _INTERRUPTED
 
 
@@ -131,7 +132,7 @@ def _complain(error: LabError) -> int:
     with suppress(OSError):
         print(f"error: {what}", file=sys.stderr)
         if hint:
-            print(f"hint: {hint}", file=sys.stderr)
+            print(f"hint: {as_called(hint)}", file=sys.stderr)
     return error.exit_code
 
 

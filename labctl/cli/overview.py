@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from labctl.cli.called import as_called
 from labctl.cli.progress import record_standing, spell_steps
 from labctl.cli.session import Session, tell, world_id
 from labctl.cli.ticker import ticking
@@ -67,12 +68,12 @@ def _print_status(reports: tuple[StepReport, ...], nodes: tuple[str, ...]) -> No
         screen.say("every step is done")
     else:
         at = "" if undone.node in (nodes[0], "lab") else f" --node {undone.node}"
-        screen.say(f"next: labctl step {undone.lesson.number}{at}", "bold")
+        screen.say(as_called(f"next: labctl step {undone.lesson.number}{at}"), "bold")
 
 
 def _no_world(session: Session, *, as_json: bool) -> int:
     lost = session.sandbox.lost()
-    held = session.journal.held(_id(lost.record)) if lost else ()
+    held = session.journal.held(world_id(lost)) if lost else ()
     if as_json:
         world = {**_describe(lost.record), "up": False} if lost else {"kind": "sandbox", "up": False}
         known = [{"step": number, "node": node} for number, node in held]
@@ -81,11 +82,11 @@ def _no_world(session: Session, *, as_json: bool) -> int:
         print("the world is gone (a reboot, or its first process was killed)")
         if held:
             print(f"steps done before: {spell_steps(held)}")
-            print(f"next: labctl reset --to {max(number for number, _ in held)}, or, empty: labctl up")
+            print(as_called(f"next: labctl reset --to {max(number for number, _ in held)}, or, empty: labctl up"))
         else:
-            print("next: labctl up")
+            print(as_called("next: labctl up"))
     else:
-        print("there is no world; next: labctl up")
+        print(as_called("there is no world; next: labctl up"))
     return _NOT_DONE
 
 
@@ -149,7 +150,3 @@ class _Reports:
 
 def _describe(record: WorldRecord) -> dict[str, object]:
     return {"kind": record.kind, "pid": record.root.outside}
-
-
-def _id(record: WorldRecord) -> str:
-    return f"{record.boot}/{record.root.started}/{record.root.outside}"

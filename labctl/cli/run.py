@@ -61,6 +61,7 @@ class Run:
             screen = _screen()
             for report in reports:
                 show_report(screen, report)
+            self._say_next(screen, reports)
         return exit_code(report.outcome for report in reports)
 
     def plan(self) -> int:

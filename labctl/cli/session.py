@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from labctl.engine.look import Survey
     from labctl.model.lab import Lab, Node
     from labctl.world.sandbox import Sandbox, World
+    from labctl.world.state import Saved
 
 
 def tell(text: str) -> None:
@@ -75,8 +76,8 @@ class Session:
             saved = None
         return read_lab(saved.topology if saved else spread(None, None))
 
-    def world(self) -> World:
-        """The world, made if there is none; that is said in one line."""
+    def world(self, *, own: bool = False) -> World:
+        """The world, made if there is none; that is said in one line, unless it is the command's own affair (`own`)."""
         from labctl.world.topology import spread
 
         world = self.sandbox.find()
@@ -84,7 +85,9 @@ class Session:
             return world
         lost = self.sandbox.lost()
         world = self.sandbox.up(lost.topology if lost else spread(None, None), lost.record.kind if lost else "sandbox")
-        if lost:
+        if own:
+            pass
+        elif lost:
             tell("the lab's world was gone (a reboot?): made it anew, empty; `labctl reset --to N` brings steps back")
         else:
             tell("made the lab's world (labctl down takes it away)")
@@ -126,10 +129,12 @@ class Session:
     def here(self) -> str:
         """The node where the person sits: that of the shell they are in, else the first."""
         place = os.environ.get("LABCTL_PLACE", "") if self.inside else ""
-        return place.partition("/")[0] or self.lab.nodes[0].name
+        names = [node.name for node in self.lab.nodes]
+        # A shell on `internet` or `vpc` is on no node.
+        return node if (node := place.partition("/")[0]) in names else names[0]
 
 
-def world_id(world: World) -> str:
+def world_id(world: World | Saved) -> str:
     """What the journal calls a world."""
     record = world.record
     return f"{record.boot}/{record.root.started}/{record.root.outside}"

@@ -45,7 +45,7 @@ class Course:
                     raise _malformed(folder, f"two steps have the number {number}")
                 self._folders[number] = (match[2], path)
         if not self._folders:
-            raise _malformed(folder, "it holds no steps (folders such as 03_veth)")
+            raise _malformed(folder, "it holds no steps (folders such as 00_first)")
         if list(self._folders) != list(range(len(self._folders))):
             raise _malformed(folder, f"its numbers are {list(self._folders)}; expected 0, 1, 2, … without a gap")
         self._lessons: dict[int, Lesson] = {}

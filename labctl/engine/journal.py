@@ -1,4 +1,4 @@
-"""What labctl did and when: an append-only table of events in SQLite (WAL). Used by progress, undo and resume.
+"""What labctl did and when: an append-only table of events in SQLite (WAL); what was done, and what was cut short.
 
 It is never the truth about the lab: that is looked up in the kernel.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-Kind: TypeAlias = Literal["up", "down", "begin", "end", "doing", "did", "took_back", "held", "lapsed", "attempt"]
+Kind: TypeAlias = Literal["up", "down", "begin", "end", "doing", "did", "took_back", "held", "lapsed"]
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS events (
@@ -73,8 +73,11 @@ class Journal:
     def events(self, world: str | None = None) -> tuple[Event, ...]:
         """All events, or those of one world, oldest first."""
         with self._refusals():
-            rows = self._database.execute("SELECT at, world, kind, step, node, what FROM events ORDER BY id").fetchall()
-        return tuple(Event(*row) for row in rows if world is None or row[1] == world)
+            rows = self._database.execute(
+                "SELECT at, world, kind, step, node, what FROM events WHERE world = coalesce(?, world) ORDER BY id",
+                (world,),
+            ).fetchall()
+        return tuple(Event(*row) for row in rows)
 
     def held(self, world: str) -> tuple[tuple[int, str], ...]:
         """The steps (number, node) that held when a world was last looked at."""

@@ -224,7 +224,7 @@ class Runner:
                     raise MissingStep(
                         f"step {above.number} stands on {where(above, each)} and needs step {lesson.number}; "
                         "nothing was changed",
-                        f"undo both: labctl step {lesson.number} --undo --cascade",
+                        f"undo all of it: labctl step {lesson.number} --undo --cascade",
                     )
 
     def undo_from(self, number: int, nodes: tuple[Node, ...]) -> tuple[StepReport, ...]:

@@ -95,7 +95,7 @@ def _mount_scratch(scratch: Scratch) -> None:
 def _mount_etc() -> None:
     """Lay a writable layer over /etc. Its top folder is ours; files of root below it can be replaced, not appended to.
 
-    An old kernel (before 5.11) lets nobody mount an overlay here: then a copy of what can be read does as well.
+    Where no overlay is to be had (its module is missing), a copy of what can be read does as well.
     """
     syscalls.mount("labctl", _STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "size=32m,nr_inodes=16384,mode=0755")
     upper, work = Path(_STAGE, "upper"), Path(_STAGE, "work")

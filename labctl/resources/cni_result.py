@@ -35,9 +35,10 @@ _JQ = """\
   ],
   ips: [
     $eth0[0].addr_info[] | select(.family == "inet")
-    | {address: "\\(.local)/\\(.prefixlen)", gateway: $gateway, interface: 2}
+    | {address: "\\(.local)/\\(.prefixlen)",
+       gateway: $route[0].gateway, interface: 2}
   ],
-  routes: [{dst: "0.0.0.0/0", gw: $gateway}],
+  routes: [{dst: "0.0.0.0/0", gw: $route[0].gateway}],
   dns: {}
 }"""
 
@@ -101,6 +102,20 @@ class CniResult:
         routes = {each.via for each in kernel.net(self.container.place).routes() if each.destination == "default"}
         if gateways != routes:
             faults.append(f"the result of {name} has the gateway {_list(gateways)}; expected {_list(routes)}")
+        return (*faults, *self._faults_on_node(kernel, result))
+
+    def _faults_on_node(self, kernel: Kernel, result: dict[str, Any]) -> tuple[str, ...]:
+        """The interfaces outside the container. A bridge's MAC may change with its ports, so only cables' are held."""
+        faults = []
+        for each in result["interfaces"]:
+            if each.get("sandbox"):
+                continue
+            link = find_link(kernel, Place(self.node.name), each["name"])
+            found = f"the result of {self.container.name} has {each['name']} with the mac {each.get('mac', 'none')}"
+            if link is None:
+                faults.append(f"{found}; expected an interface that {self.node.name} has")
+            elif link.kind == "veth" and str(each.get("mac", "")).lower() != link.mac:
+                faults.append(f"{found}; expected {link.mac}")
         return tuple(faults)
 
     def apply(self, kernel: Kernel) -> None:
@@ -143,14 +158,14 @@ class CniResult:
         del dialect  # both say it alike
         name, cable = self.container.name, f"veth{self.container.name}"
         path: Word = (f"{RESULTS_FOLDER}/{self.lab.network}-", Var("CNI_CONTAINERID"), f"-{INTERFACE}")
-        inside = ("sudo", "ip", "netns", "exec", Var("CNI_CONTAINERID"), "ip", "-j", "addr", "show", "dev", INTERFACE)
+        inside = ("sudo", "ip", "netns", "exec", Var("CNI_CONTAINERID"), "ip", "-j")
         arguments: tuple[Word, ...] = (
             "--arg", "version", _VERSION,
             "--arg", "sandbox", Var("CNI_NETNS"),
-            "--arg", "gateway", str(self.node.bridge_address),
             "--argjson", "bridge", Var("BRIDGE"),
             "--argjson", "cable", Var("CABLE"),
             "--argjson", "eth0", Var("ETH0"),
+            "--argjson", "route", Var("ROUTE"),
         )  # fmt: skip  # a name and its value a line
         write = Pipe((Run(("jq", "-n", *arguments, _JQ)), Run(("sudo", "tee", path))))
         return Shell(
@@ -161,7 +176,8 @@ class CniResult:
                     f"{name}: what the kernel holds, as JSON",
                 ),
                 Capture("CABLE", Run(("ip", "-j", "link", "show", "dev", cable))),
-                Capture("ETH0", Run(inside)),
+                Capture("ETH0", Run((*inside, "addr", "show", "dev", INTERFACE))),
+                Capture("ROUTE", Run((*inside, "route", "show", "default"))),
                 Redirect(write, "/dev/null", comment="the answer: interfaces, addresses, routes"),
             ),
             undo=(Run(("sudo", "rm", "-f", path), f"forget the answer for {name}"),),

@@ -169,13 +169,15 @@ class Sandbox:
 def _unprivileged_id() -> int:
     """Whom the world's uid 0 is outside: the caller, or, for root, an id of nobody's.
 
-    Root of a container has not got that id; its own is none of the machine's root.
+    Root of a container may not have that id: then the highest that it has, its own if there is no other.
     """
     if os.geteuid() != 0:
         return os.geteuid()
     maps = (line.split() for line in Path("/proc/self/uid_map").read_text().splitlines())
-    mapped = any(int(first) <= UNPRIVILEGED_ID < int(first) + int(count) for first, _, count in maps)
-    return UNPRIVILEGED_ID if mapped else 0
+    spans = [range(int(first), int(first) + int(count)) for first, _, count in maps]
+    if any(UNPRIVILEGED_ID in span for span in spans):
+        return UNPRIVILEGED_ID
+    return max(span[-1] for span in spans)
 
 
 def _draw(kernel: Kernel, lab: Lab) -> None:

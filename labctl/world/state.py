@@ -62,8 +62,11 @@ class State:
         """Find the home that the environment names."""
         if named := environment.get("LABCTL_HOME"):
             return cls(Path(named).absolute(), inside=inside)
-        base = environment.get("XDG_STATE_HOME") or Path(environment.get("HOME") or "~").expanduser() / ".local/state"
-        return cls(Path(base) / "labctl", inside=inside)
+        base = Path(environment.get("XDG_STATE_HOME") or "")
+        if not base.is_absolute():
+            # The XDG specification: a relative path is to be ignored.
+            base = Path(environment.get("HOME") or "~").expanduser() / ".local/state"
+        return cls(base / "labctl", inside=inside)
 
     def prepare(self, owner: int | None = None) -> None:
         """Make the folders; `owner` is the id that must be able to write from inside.

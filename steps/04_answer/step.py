@@ -14,7 +14,7 @@ def probes(lab: Lab, node: Node) -> tuple[Probe, ...]:
     """Read the answers as the one who asked would."""
     return tuple(
         Probe(
-            f"jq finds {container.name}'s address in the answer",
+            f"jq reads an address out of the answer for {container.name}",
             Succeeds(node.place, ("jq", "-e", ".ips[0].address", CniResult(lab, node, container).path)),
             before=False,
             after=True,

@@ -9,7 +9,9 @@ from typing import IO, TYPE_CHECKING, cast
 
 from rich.console import Console
 from rich.text import Text
+from rich.theme import Theme
 
+from labctl.cli.called import as_called
 from labctl.cli.screen.paper import Paper
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 _WIDTH = 80
 # Longer lines are hard to read, however wide the terminal.
 _WIDEST = 100
+
+# Rich puts inline code on a black ground, which is a box on a light terminal.
+_THEME = {"markdown.code": "bold cyan"}
 
 
 class Screen:
@@ -56,7 +61,7 @@ class Screen:
 
     def hint(self, text: str, indent: int = 2) -> None:
         """Print what to type next."""
-        self.say(f"hint: {text}", "bold", indent, hang=6)
+        self.say(f"hint: {as_called(text)}", "bold", indent, hang=6)
 
     def title(self, lesson: Lesson) -> None:
         """The heading of a step."""
@@ -80,6 +85,6 @@ class Screen:
 
 
 def _make_console() -> Console:
-    console = Console(file=cast("IO[str]", Paper()), highlight=False, markup=False, emoji=False)
+    console = Console(file=cast("IO[str]", Paper()), highlight=False, markup=False, emoji=False, theme=Theme(_THEME))
     console.width = min(console.width, _WIDEST) if sys.stdout.isatty() else _WIDTH
     return console
