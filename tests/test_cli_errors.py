@@ -139,3 +139,10 @@ def test_debug_shows_the_traceback(home: Path) -> None:
     assert said.code == 2
     assert "Traceback" in said.err
     assert said.err.splitlines()[-1].startswith("hint: ")
+
+
+def test_a_hint_is_spelled_as_labctl_was_started(home: Path) -> None:
+    said = run_labctl(home, "step", "9", environment={"LAB_CALLED": "./lab"})
+    assert said.err.splitlines()[1].startswith("hint: ")
+    assert "labctl" not in said.err
+    assert "./lab status" in said.err

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from labctl.errors import UsageError
-from labctl.model.store import store_folder
+from labctl.model.store import RESULTS_FOLDER, store_folder
 
 if TYPE_CHECKING:
     from labctl.model.lab import Lab, Node
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 HEADINGS = ("Why", "Before and after", "Word by word", "Without it", "Look closer", "Question", "Answer")
 _TOKEN = re.compile(r"\{\{(\w+)\}\}")
 _ANSWER = re.compile(r"^## Answer\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-_RESULTS = "/var/lib/cni/results"
 
 
 def read_lesson(lesson: Lesson, lab: Lab, node: Node, *, answer: bool) -> str:
@@ -71,7 +70,7 @@ def tokens(lab: Lab, node: Node) -> dict[str, str]:
         "other_first": other.containers[0].name,
         "other_first_address": str(other.pod_range[2]),
         "store": store_folder(lab.network),
-        "results": _RESULTS,
+        "results": RESULTS_FOLDER,
     }
 
 

@@ -26,7 +26,7 @@ from labctl.kernel import mounts, syscalls
 from labctl.kernel.child import INTERRUPTS, detach, give_up_groups, run_in_child, write_maps
 from labctl.kernel.identity import MARK, boot_id, identify, kill_and_wait
 from labctl.kernel.process import find_tool
-from labctl.model.world import Keeper, WorldRecord
+from labctl.model.world import PAUSE, Keeper, WorldRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +37,6 @@ _CREDENTIALS = struct.Struct("3i")
 _SECONDS = 60.0
 _WORLD = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
 _HOST = syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS
-PAUSE = ("sleep", "infinity")
 _KEEP, _MAPPED = b"keep", b"mapped"
 
 

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from labctl.model.ports import Kernel
 
 
+RESULTS_FOLDER = "/var/lib/cni/results"
+"""Where a node keeps what its plug-in answered, as libcni has it."""
+
+
 def store_folder(network: str) -> str:
     """Where a node's reservations are, as host-local has them (`/var/lib/cni/networks/NETWORK`)."""
     return f"/var/lib/cni/networks/{network}"

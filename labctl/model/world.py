@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["sandbox", "privileged"]
 
 
+PAUSE = ("sleep", "infinity")
+"""What holds a place that has nothing else to do."""
+
+
 @dataclass(frozen=True)
 class Scratch:
     """A folder that gets a memory file system of the world's own, bounded in size (`megabytes`)."""

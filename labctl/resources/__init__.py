@@ -4,10 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from labctl.model.store import store_folder
+    from labctl.model.store import RESULTS_FOLDER, store_folder
     from labctl.resources.address import ContainerAddress, LinkAddress
     from labctl.resources.bridge import Bridge
-    from labctl.resources.cni_result import RESULTS_FOLDER, CniResult
+    from labctl.resources.cni_result import CniResult
     from labctl.resources.folder import Folder
     from labctl.resources.iptables import IptablesRule
     from labctl.resources.netns_link import NETNS_FOLDER, NetnsLink
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # A lesson that is only read needs its own step's: all of them together cost a quarter of labctl's start.
 _WHERE = {
     "NETNS_FOLDER": "labctl.resources.netns_link",
-    "RESULTS_FOLDER": "labctl.resources.cni_result",
+    "RESULTS_FOLDER": "labctl.model.store",
     "AddressStore": "labctl.resources.reservation",
     "Bridge": "labctl.resources.bridge",
     "CniResult": "labctl.resources.cni_result",

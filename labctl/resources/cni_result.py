@@ -13,6 +13,7 @@ from labctl.errors import KernelRefused
 from labctl.model.lab import Place
 from labctl.model.resource import Absent, Foreign, Present, Seen
 from labctl.model.shell import Capture, Pipe, Redirect, Run, Shell, Var
+from labctl.model.store import RESULTS_FOLDER
 from labctl.resources.cni_schema import schema_fault
 from labctl.resources.links import INTERFACE, find_host_end, find_link
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect, Word
 
-RESULTS_FOLDER = "/var/lib/cni/results"
 _VERSION = "1.1.0"
 _JQ = """\
 {

@@ -1,0 +1,125 @@
+"""The port `Kernel` outside of the world: has everything asked of the agent, and remembers what was looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from labctl.model.lab import Place
+    from labctl.model.ports import Cloud, Files, Firewall, Net, Packets, Programs, Scanner
+
+Ask: TypeAlias = Callable[[str, tuple[object, ...], str, tuple[object, ...]], Any]
+
+_LOOKS = frozenset(
+    {
+        "link", "links", "addresses", "routes", "neighbours", "number_of", "route_to",
+        "info", "read", "names", "same_namespace",
+        "table", "other_backend", "answering", "listed",
+        "forwards", "setting", "namespace_path",
+    }
+)  # fmt: skip  # a table of the ports' methods that look
+# What these change of a namespace; any other change of one may change all of it.
+_CHANGES = {
+    "add_address": frozenset({"addresses", "routes", "route_to"}),
+    "delete_address": frozenset({"addresses", "routes", "route_to"}),
+    "forget_neighbour": frozenset({"neighbours"}),
+    "add_route": frozenset({"routes", "route_to"}),
+    "delete_route": frozenset({"routes", "route_to"}),
+    "set_up": frozenset({"link", "links", "routes", "route_to"}),
+    "set_master": frozenset({"link", "links"}),
+}
+
+
+class _Door:
+    """A port whose methods are called inside. What was looked up is remembered until something is changed."""
+
+    def __init__(self, kernel: RemoteKernel, name: str, arguments: tuple[object, ...]) -> None:
+        self._kernel, self._name, self._arguments = kernel, name, arguments
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def call(*arguments: object) -> Any:  # noqa: ANN401 (the ports say what)
+            return self._kernel.ask(self._name, self._arguments, method, arguments)
+
+        return call
+
+
+class RemoteKernel:
+    """The port `Kernel`, answered by the agent."""
+
+    def __init__(self, ask: Ask) -> None:
+        """Ask through this: door, door arguments, method, arguments."""
+        self._ask = ask
+        self._seen: dict[tuple[str, object], dict[tuple[str, object], object]] = {}
+
+    def ask(self, door: str, door_arguments: tuple[object, ...], method: str, arguments: tuple[object, ...]) -> Any:  # noqa: ANN401 (the ports say what)
+        """Ask, or remember: a look is asked once until something is changed."""
+        # `files.link` makes one; `net.link` looks at one.
+        if method not in _LOOKS or (door, method) == ("files", "link"):
+            self._forget(door, door_arguments, method, arguments)
+            return self._ask(door, door_arguments, method, arguments)
+        seen = self._seen.setdefault((door, door_arguments), {})
+        if (method, arguments) not in seen:
+            seen[method, arguments] = self._ask(door, door_arguments, method, arguments)
+        return seen[method, arguments]
+
+    def net(self, place: Place) -> Net:
+        """The network namespace of a place."""
+        return cast("Net", _Door(self, "net", (place,)))
+
+    def files(self, node: str) -> Files:
+        """The files of a node."""
+        return cast("Files", _Door(self, "files", (node,)))
+
+    def programs(self, place: Place) -> Programs:
+        """Programs at a place."""
+        return cast("Programs", _Door(self, "programs", (place,)))
+
+    def firewall(self, node: str) -> Firewall:
+        """The packet filter of a node."""
+        return cast("Firewall", _Door(self, "firewall", (node,)))
+
+    def scanner(self, node: str) -> Scanner:
+        """Nmap on a node."""
+        return cast("Scanner", _Door(self, "scanner", (node,)))
+
+    @property
+    def cloud(self) -> Cloud:
+        """The routes of the cloud network."""
+        return cast("Cloud", _Door(self, "cloud", ()))
+
+    @property
+    def packets(self) -> Packets:
+        """Real packets."""
+        return cast("Packets", _Door(self, "packets", ()))
+
+    def setting(self, place: Place, name: str) -> str | None:
+        """Read a sysctl of a place."""
+        return cast("str | None", self.ask("", (), "setting", (place, name)))
+
+    def namespace_path(self, place: Place) -> str:
+        """`/proc/PID/ns/net` as the world numbers it."""
+        return cast("str", self.ask("", (), "namespace_path", (place,)))
+
+    def refresh(self) -> None:
+        """Forget what was read."""
+        self._seen.clear()
+
+    def _forget(self, door: str, door_arguments: tuple[object, ...], method: str, arguments: tuple[Any, ...]) -> None:
+        """After a change, forget what it may have changed, and no more: looking again is what costs.
+
+        A program may change anything, packets nothing. What nmap found is kept: a scan serves a whole run.
+        """
+        if door == "packets":
+            return
+        if door == "programs":
+            self._seen = {key: seen for key, seen in self._seen.items() if key[0] == "scanner"}
+        elif door != "net" or method == "delete_link":
+            self._seen = {key: seen for key, seen in self._seen.items() if key[0] != door}
+        else:
+            changed = _CHANGES.get(method)
+            places = [door_arguments, arguments[-1:]] if method == "add_veth" else [door_arguments]
+            for place in places:
+                seen = self._seen.pop((door, place), {})
+                if changed is not None:
+                    self._seen[door, place] = {key: each for key, each in seen.items() if key[0] not in changed}
