@@ -41,18 +41,22 @@ def machine_state() -> dict[str, object]:
         "sysctls": _sysctls(),
         "named_namespaces": sorted(each.name for each in Path("/run").glob("netns/*")),
         "mounts": sorted(line.split(maxsplit=3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
-        "cgroups": sorted(path for path, _, _ in os.walk("/sys/fs/cgroup")),
+        "cgroups": _cgroups(),
     }
 
 
 def foreign_processes() -> dict[int, str]:
-    """Processes in a pid namespace that is not ours: those of a lab, if one is left over."""
+    """Processes in a pid namespace that is not ours: those of a lab, if one is left over. The dead do not count.
+
+    A dead one is gone as soon as the machine's init has waited for it, which no lab can make it do.
+    """
     ours = Path("/proc/self/ns/pid").stat().st_ino
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
-                if (entry / "ns/pid").stat().st_ino != ours:
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+                if state not in "ZX" and (entry / "ns/pid").stat().st_ino != ours:
                     found[int(entry.name)] = _read(entry / "cmdline").replace("\0", " ")
             except OSError:
                 continue
@@ -68,6 +72,15 @@ def differences(before: dict[str, object], after: dict[str, object]) -> list[str
             old, new = (json.dumps(each, indent=1, sort_keys=True).splitlines() for each in (was, now))
             lines += unified_diff(old, new, f"{part} before", f"{part} after", n=2, lineterm="") or [part]
     return lines
+
+
+def _cgroups() -> list[str]:
+    """The control groups below our own, where a lab's would be. The others' come and go with other programs."""
+    own = {line.split(":", 2)[2] for line in _read(Path("/proc/self/cgroup")).splitlines()}
+    roots = [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*")]
+    folders = {Path(f"{root}{path}") for root in roots for path in own if path != "/"}
+    below = {found for folder in folders for found, _, _ in os.walk(folder)}
+    return sorted(below | {str(each) for root in roots for each in root.glob("labctl*")})
 
 
 def _ip(*arguments: str) -> object:

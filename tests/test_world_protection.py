@@ -217,7 +217,7 @@ print(json.dumps(seen))
 
 def test_labctls_own_memory_is_closed_to_the_world(lab: LabUnderTest) -> None:
     agent = lab.type("master", "echo $PPID").out.strip()
-    assert shell_inside(lab, "master", f"tr '\\0' ' ' < /proc/{agent}/cmdline").out.split()[0].endswith("python")
+    assert shell_inside(lab, "master", f"tr '\\0' '\\n' < /proc/{agent}/cmdline").out.splitlines()[0].endswith("python")
     assert python_inside(lab, "master", READ_MEMORY, agent) == []
 
 
