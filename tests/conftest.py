@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 from typing import TYPE_CHECKING, NoReturn
@@ -15,6 +16,11 @@ from tests.lab_under_test import LabUnderTest
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C again: a shell has what it starts in the background ignore it, and so would all that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

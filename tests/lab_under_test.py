@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from labctl.cli.session import Session
-from labctl.engine.course import nodes_of, resources_of
+from labctl.engine.course import resources_of
 from labctl.engine.hands import NetlinkHands, ShellHands
 from labctl.engine.look import Survey
 from labctl.engine.runner import Runner
 from labctl.engine.script import do_statements, undo_statements
 from labctl.engine.snapshot import spell, take
+from labctl.engine.undoer import Undoer
 from labctl.model.shell import render_script
 from labctl.world.topology import spread
 
 if TYPE_CHECKING:
-    from labctl.engine.events import Event
+    from labctl.engine.events import Event, Listener
     from labctl.engine.report import StepReport
     from labctl.model.lab import Lab, Node
     from labctl.model.ports import Completed, Kernel
@@ -78,18 +79,24 @@ class LabUnderTest:
         self, events: list[Event] | None = None, kernel: Kernel | None = None, *, probing: bool = False
     ) -> Runner:
         """A runner whose events end up in `events`; `kernel` may stand in between (faults)."""
+        return Runner(*self._workers(events, kernel), probing=probing)
+
+    def undoer(self, events: list[Event] | None = None, kernel: Kernel | None = None) -> Undoer:
+        """An undoer, likewise."""
+        return Undoer(*self._workers(events, kernel))
+
+    def _workers(self, events: list[Event] | None, kernel: Kernel | None) -> tuple[Survey, NetlinkHands, Listener]:
         survey = Survey(self.session.course, self.lab, kernel) if kernel else self.survey
         heard = events if events is not None else []
-        return Runner(survey, NetlinkHands(survey.kernel), heard.append, probing=probing)
+        return survey, NetlinkHands(survey.kernel), heard.append
 
     def apply(self, numbers: range | tuple[int, ...], *, probing: bool = False, nodes: tuple[Node, ...] = ()) -> None:
         """Do steps, on every node if not said otherwise."""
         for number in numbers:
-            for node in nodes_of(self.lesson(number), self.lab, nodes or self.lab.nodes):
-                self.runner(probing=probing).apply(self.lesson(number), node)
+            self.runner(probing=probing).apply(self.lesson(number), nodes or self.lab.nodes)
 
     def undo_from(self, number: int) -> None:
-        self.runner().undo_from(number, self.lab.nodes)
+        self.undoer().undo_from(number, self.lab.nodes)
 
     def report(self, number: int, node: str = "master") -> StepReport:
         """Look a step up, probes and all."""
@@ -105,8 +112,8 @@ class LabUnderTest:
         resources = resources_of(self.lesson(number), self.lab, node)
         return render_script((undo_statements if undo else do_statements)(resources, dialect))
 
-    def shell_hands(self, node: str, dialect: Dialect = "notes") -> ShellHands:
-        return ShellHands(self.kernel, dialect, node, lambda _event: None)
+    def shell_hands(self, dialect: Dialect = "notes") -> ShellHands:
+        return ShellHands(self.kernel, dialect, lambda _event: None)
 
     def type(self, place: str, script: str) -> Completed:
         """Have `bash -e` run lines on a node, as a person would type them there."""

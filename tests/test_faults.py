@@ -61,7 +61,7 @@ def agent(lab: LabUnderTest) -> Iterator[FaultyAgent]:
 
 def _apply(lab: LabUnderTest, agent: FaultyAgent, number: int, node: Node, events: list[Event] | None = None) -> None:
     agent.kernel.refresh()
-    lab.runner(events, agent.kernel).apply(lab.lesson(number), node)
+    lab.runner(events, agent.kernel).apply(lab.lesson(number), (node,))
 
 
 def _seen(lab: LabUnderTest, number: int, node: Node) -> dict[str, Seen]:
@@ -116,7 +116,7 @@ def test_what_cannot_be_taken_back_is_named(lab: LabUnderTest, agent: FaultyAgen
         left = [key for key, seen in _seen(lab, number, node).items() if not isinstance(seen, Absent)]
         assert [key for key in left if key not in error.what] == []
         assert (lab.snapshot() == before) or "; not taken back: " in error.what
-        lab.runner().undo(lab.lesson(number), node)
+        lab.undoer().undo(lab.lesson(number), node)
         assert lab.snapshot() == before, at
 
 
@@ -157,7 +157,7 @@ def test_a_listener_that_fails_does_not_stop_the_taking_back(lab: LabUnderTest) 
     runner = lab.runner()
     runner.listener = hear
     with pytest.raises(OSError, match="No space"):
-        runner.apply(lab.lesson(0), lab.lab.nodes[0])
+        runner.apply(lab.lesson(0), lab.lab.nodes[:1])
     assert any(isinstance(event, TookBack) for event in heard)
     lab.survey.refresh()
     assert lab.snapshot() == before
@@ -171,11 +171,11 @@ def test_undo_goes_on_past_what_fails_and_names_it(lab: LabUnderTest, number: in
     for at in count(1):
         lab.apply((number,), nodes=(node,))
         kernel = FaultyKernel(lab.kernel, Fault(at))
-        error = failure_of(partial(lab.runner(kernel=kernel).undo, lab.lesson(number), node))
+        error = failure_of(partial(lab.undoer(kernel=kernel).undo, lab.lesson(number), node))
         if error is None:
             assert at > 1
             assert lab.snapshot() == before
             return
         assert "injected: " in error.what
-        lab.runner().undo(lab.lesson(number), node)
+        lab.undoer().undo(lab.lesson(number), node)
         assert lab.snapshot() == before, at

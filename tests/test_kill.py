@@ -75,7 +75,7 @@ def test_killed_in_apply_then_undo_or_apply_again(lab: LabUnderTest, number: int
     node, before = _first(lab, number), lab.snapshot()
     lab.apply((number,), nodes=(node,))
     done = lab.snapshot()
-    lab.runner().undo(lab.lesson(number), node)
+    lab.undoer().undo(lab.lesson(number), node)
     at = 0
     for at in count(1):
         if not _run_killed(lab, number, at):
@@ -83,7 +83,7 @@ def test_killed_in_apply_then_undo_or_apply_again(lab: LabUnderTest, number: int
         if at % 2 == 0:
             lab.apply((number,), nodes=(node,))
             assert lab.snapshot() == done, at
-        lab.runner().undo(lab.lesson(number), node)
+        lab.undoer().undo(lab.lesson(number), node)
         assert lab.snapshot() == before, at
     assert at > 1
     assert lab.snapshot() == done
@@ -100,7 +100,7 @@ def test_killed_in_undo_then_undo_again_or_apply(lab: LabUnderTest, number: int)
         if not _run_killed(lab, number, at, undo=True):
             break
         if at % 2:
-            lab.runner().undo(lab.lesson(number), node)
+            lab.undoer().undo(lab.lesson(number), node)
             assert lab.snapshot() == before, at
         lab.apply((number,), nodes=(node,))
         assert lab.snapshot() == done, at
@@ -115,11 +115,11 @@ def test_agent_killed_then_undo_or_apply_again(lab: LabUnderTest, number: int) -
     node, before = _first(lab, number), lab.snapshot()
     lab.apply((number,), nodes=(node,))
     done = lab.snapshot()
-    lab.runner().undo(lab.lesson(number), node)
+    lab.undoer().undo(lab.lesson(number), node)
     for at in count(1):
         with closing(FaultyAgent(lab.world.record, lab.lab)) as agent:
             agent.arm(at, after=True, kill=True)
-            error = failure_of(lambda: lab.runner(kernel=agent.kernel).apply(lab.lesson(number), node))
+            error = failure_of(lambda: lab.runner(kernel=agent.kernel).apply(lab.lesson(number), (node,)))
         lab.survey.refresh()
         if error is None:
             assert at > 1
@@ -130,7 +130,7 @@ def test_agent_killed_then_undo_or_apply_again(lab: LabUnderTest, number: int) -
         if at % 2 == 0:
             lab.apply((number,), nodes=(node,))
             assert lab.snapshot() == done, at
-        lab.runner().undo(lab.lesson(number), node)
+        lab.undoer().undo(lab.lesson(number), node)
         assert lab.snapshot() == before, at
 
 
@@ -151,7 +151,7 @@ def test_killed_while_a_file_is_written_leaves_nothing_behind(
                 patch.setattr(Path, "replace", lambda *_: die("a rename"))
                 agent = FaultyAgent(lab.world.record, lab.lab)
             with closing(agent), pytest.raises(WorldGone):
-                lab.runner(kernel=agent.kernel).apply(lab.lesson(number), lab.lab.nodes[0])
+                lab.runner(kernel=agent.kernel).apply(lab.lesson(number), (lab.lab.nodes[0],))
             assert lab.type("master", f"find {FOLDER} /run/netns /var/lib/cni -name '*unfinished' | grep .").code == 0
             if not again:
                 lab.undo_from(0)

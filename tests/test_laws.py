@@ -67,7 +67,7 @@ def test_law_3_a_second_apply_changes_nothing_and_says_so(lab: LabUnderTest, num
     before = lab.snapshot()
     for node in _nodes(lab, number):
         events: list[Event] = []
-        lab.runner(events).apply(lab.lesson(number), node)
+        lab.runner(events).apply(lab.lesson(number), (node,))
         assert not [event for event in events if isinstance(event, Doing)]
         assert [event.changed for event in events if isinstance(event, Finished)] == [0]
     assert lab.snapshot() == before
@@ -84,7 +84,7 @@ def test_law_4_apply_then_undo_gives_the_same_world_back(lab: LabUnderTest, numb
     for _ in range(2):
         for node in _nodes(lab, number):
             events: list[Event] = []
-            lab.runner(events).undo(lab.lesson(number), node)
+            lab.undoer(events).undo(lab.lesson(number), node)
             assert not [event for event in events if isinstance(event, Left)]
         assert lab.snapshot() == before
     for node in _nodes(lab, number):
@@ -170,7 +170,7 @@ def test_law_8_undo_below_a_step_that_stands_is_refused_with_its_name(lab: LabUn
     lab.apply(range(number + 2))
     before = lab.snapshot()
     with pytest.raises(MissingStep, match=f"step {number + 1} stands"):
-        lab.runner().undo(lab.lesson(number), lab.lab.nodes[0])
+        lab.undoer().undo(lab.lesson(number), lab.lab.nodes[0])
     assert lab.snapshot() == before
     said = lab.labctl("step", str(number), "--undo", "--node", "all")
     assert said.code == 3

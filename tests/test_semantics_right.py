@@ -148,10 +148,10 @@ def test_another_right_way_is_done_kept_and_undone(lab: LabUnderTest, number: in
         assert [each for each in case.notes if not any(each in note for note in notes)] == [], (case, notes)
         events: list[Event] = []
         before = lab.snapshot()
-        lab.runner(events).apply(lab.lesson(number), nodes[0])
+        lab.runner(events).apply(lab.lesson(number), (nodes[0],))
         assert not [event for event in events if isinstance(event, Doing)]
         assert lab.snapshot() == before
-        lab.runner().undo(lab.lesson(number), nodes[0])
+        lab.undoer().undo(lab.lesson(number), nodes[0])
         if "somebody" not in case.typed:
             assert all(isinstance(seen, Absent) for _, seen in lab.report(number).resources), case
         lab.apply((number,), nodes=nodes)

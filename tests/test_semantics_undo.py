@@ -100,7 +100,7 @@ def test_undo_leaves_and_names_what_is_not_the_labs(lab: LabUnderTest, who: str)
     assert theirs
     events: list[Event] = []
     for _ in range(2):  # a second undo is harmless
-        lab.runner(events).undo(lab.lesson(number), where[0])
+        lab.undoer(events).undo(lab.lesson(number), where[0])
     assert lab.report(number).outcome is Outcome.NOT_DONE
     left = [event.why for event in events if isinstance(event, Left)]
     assert any(named in each for each in left) if named else not left, left
@@ -108,7 +108,7 @@ def test_undo_leaves_and_names_what_is_not_the_labs(lab: LabUnderTest, who: str)
     assert {path.split("/reserved")[0] for path in still} >= {path.split("/reserved")[0] for path in theirs}
     assert _beside(still, theirs) == set(), still
     # What stays does not make the step stand: the steps below can be undone.
-    lab.runner().undo_from(0, where)
+    lab.undoer().undo_from(0, where)
     lab.apply(range(number + 1), nodes=where)
     assert lab.report(number).outcome is Outcome.DONE
     lab.undo_from(number)
@@ -126,7 +126,7 @@ def test_a_foreign_thing_in_the_place_of_ours_is_left_and_named(lab: LabUnderTes
     lab.apply((0, 1, 2), nodes=lab.lab.nodes[:1])
     assert lab.type("master", "rm /run/netns/a; ip netns add a").code == 0
     events: list[Event] = []
-    lab.runner(events).undo(lab.lesson(2), lab.lab.nodes[0])
+    lab.undoer(events).undo(lab.lesson(2), lab.lab.nodes[0])
     left = [event.why for event in events if isinstance(event, Left)]
     assert any("/var/run/netns/a is a file" in each for each in left), left
     assert lab.type("master", "ip netns list | grep -qx a; ! test -e /run/netns/b").code == 0
@@ -136,6 +136,6 @@ def test_undo_puts_an_old_policy_back(lab: LabUnderTest) -> None:
     lab.apply(range(6), nodes=lab.lab.nodes[:1])
     before = lab.snapshot()
     assert lab.type("master", "iptables -P FORWARD ACCEPT").code == 0
-    lab.runner().undo(lab.lesson(5), lab.lab.nodes[0])
+    lab.undoer().undo(lab.lesson(5), lab.lab.nodes[0])
     lab.apply((5,), nodes=lab.lab.nodes[:1])
     assert lab.snapshot() == before

@@ -16,12 +16,13 @@ from labctl.engine.course import nodes_of
 from labctl.engine.events import Doing, Event
 from labctl.engine.report import Outcome
 from labctl.errors import LabError, MissingStep, WorldGone
-from labctl.model.resource import Present
+from labctl.model.resource import Absent, Present
 from tests.faulty_kernel import FaultyAgent, failure_of
 from tests.lab_under_test import LabUnderTest
 
 if TYPE_CHECKING:
     from labctl.engine.runner import Runner
+    from labctl.engine.undoer import Undoer
     from labctl.model.lab import Node
 
 pytestmark = pytest.mark.machine
@@ -73,18 +74,22 @@ class Learning(RuleBasedStateMachine):
         self.lab.survey.refresh()
         return self.lab.runner(events)
 
+    def _undoer(self) -> Undoer:
+        self.lab.survey.refresh()
+        return self.lab.undoer()
+
     @rule(upto=STEPS, who=WHO)
     def apply_up_to(self, upto: int, who: int) -> None:
         for number in range(upto + 1):
             for node in self._places(number, who):
                 try:
-                    self._runner().apply(self.lab.lesson(number), node)
+                    self._runner().apply(self.lab.lesson(number), (node,))
                 except MissingStep:
                     assert number == 7, "all earlier steps are done"
                     return
                 events: list[Event] = []
                 before = self.lab.snapshot()
-                report = self._runner(events).apply(self.lab.lesson(number), node)
+                (report,) = self._runner(events).apply(self.lab.lesson(number), (node,))
                 assert report.made, report.causes()
                 assert not [event for event in events if isinstance(event, Doing)], "a second apply changes nothing"
                 assert self.lab.snapshot() == before
@@ -94,7 +99,7 @@ class Learning(RuleBasedStateMachine):
         (node,) = self._places(number, who)
         before = self.lab.snapshot()
         try:
-            self._runner().apply(self.lab.lesson(number), node)
+            self._runner().apply(self.lab.lesson(number), (node,))
         except LabError:
             assert self.lab.snapshot() == before
 
@@ -103,7 +108,7 @@ class Learning(RuleBasedStateMachine):
         (node,) = self._places(number, who)
         before = self.lab.snapshot()
         try:
-            report = self._runner().undo(self.lab.lesson(number), node)
+            report = self._undoer().undo(self.lab.lesson(number), node)
         except MissingStep:
             assert self.lab.snapshot() == before
         else:
@@ -114,9 +119,27 @@ class Learning(RuleBasedStateMachine):
     @rule(number=STEPS, who=WHO)
     def undo_down_to(self, number: int, who: int) -> None:
         try:
-            self._runner().undo_from(number, self.lab.lab.nodes[who : who + 1])
+            self._undoer().undo_from(number, self.lab.lab.nodes[who : who + 1])
         except MissingStep:
             assert number < 7, "only step 7, the whole lab's, may stand on it"
+
+    @rule(number=STEPS, who=WHO)
+    def do_it_undo_it_type_it(self, number: int, who: int) -> None:
+        """From a world without a step: undo is exact, and the printed commands do what apply does."""
+        (node,) = self._places(number, who)
+        before = self.lab.snapshot()
+        self.lab.survey.refresh()
+        if not all(isinstance(seen, Absent) for _, seen in self.lab.survey.resources(self.lab.lesson(number), node)):
+            return
+        try:
+            self._runner().apply(self.lab.lesson(number), (node,))
+        except LabError:
+            return
+        applied = self.lab.snapshot()
+        self._undoer().undo(self.lab.lesson(number), node)
+        assert self.lab.snapshot() == before
+        if self.lab.type(node.name, self.lab.script(number, node, "notes")).code == 0:
+            assert self.lab.snapshot() == applied
 
     @rule(number=STEPS, who=WHO)
     def type_it(self, number: int, who: int) -> None:
@@ -133,7 +156,7 @@ class Learning(RuleBasedStateMachine):
         (node,) = self._places(number, who)
         with closing(FaultyAgent(self.lab.world.record, self.lab.lab)) as agent:
             agent.arm(at, after=True, kill=True)
-            error = failure_of(lambda: self.lab.runner(kernel=agent.kernel).apply(self.lab.lesson(number), node))
+            error = failure_of(lambda: self.lab.runner(kernel=agent.kernel).apply(self.lab.lesson(number), (node,)))
         assert not isinstance(error, WorldGone) or "not taken back" in error.what
         self.lab.survey.refresh()
 
@@ -147,7 +170,7 @@ class Learning(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         with self.stack:
-            self._runner().undo_from(0, self.lab.lab.nodes)
+            self._undoer().undo_from(0, self.lab.lab.nodes)
             assert self.lab.snapshot() == self.bare
 
 

@@ -190,9 +190,15 @@ WRONG = {
         ),
         Wrong(
             "iptables -F FORWARD; iptables -A INPUT -s 10.244.0.0/16 -j ACCEPT",
-            ("no rule of FORWARD accepts -s",),
+            ("no rule of FORWARD accepts -s", "INPUT has -s 10.244.0.0/16 -j ACCEPT", "does not pass there"),
             NOT_DONE,
             residue="iptables -F INPUT",
+        ),
+        Wrong(
+            "iptables -D FORWARD -s 10.244.0.0/16 -j ACCEPT; iptables -A FORWARD -s 10.24.0.0/16 -j ACCEPT",
+            ("no rule of FORWARD accepts -s 10.244.0.0/16", "it has -s 10.24.0.0/16 -j ACCEPT"),
+            NOT_DONE,
+            residue="iptables -D FORWARD -s 10.24.0.0/16 -j ACCEPT",
         ),
     ),
     6: (
@@ -211,6 +217,12 @@ WRONG = {
         Wrong(
             "iptables -t nat -F; iptables -t nat -A POSTROUTING -s 10.244.0.2/32 ! -o cni0 -j MASQUERADE",
             ("masquerades only -s 10.244.0.2/32", "expected -s 10.244.0.0/24"),
+        ),
+        Wrong(
+            "iptables -t nat -F; iptables -t nat -A POSTROUTING -s 10.24.0.0/24 ! -o cni0 -j MASQUERADE",
+            ("no rule of POSTROUTING masquerades", "it has -s 10.24.0.0/24 ! -o cni0 -j MASQUERADE"),
+            NOT_DONE,
+            residue="iptables -t nat -F",
         ),
     ),
     7: (

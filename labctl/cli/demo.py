@@ -12,7 +12,7 @@ from labctl.cli.screen.looks import shorten
 from labctl.cli.screen.narrator import Narrator
 from labctl.cli.screen.page import Screen
 from labctl.cli.session import Session
-from labctl.engine.course import nodes_of, resources_of, where
+from labctl.engine.course import resources_of
 from labctl.engine.events import AskedBefore, Event, Finished
 from labctl.engine.hands import NetlinkHands
 from labctl.engine.look import Survey
@@ -31,19 +31,23 @@ _PAUSE_SECONDS = 6.0
 
 @dataclass
 class _Row:
-    """One step on one node, as it went."""
+    """One step, on all its nodes, as it went."""
 
     lesson: Lesson
-    node: str
     seconds: float = 0.0
     before: tuple[Checked, ...] = ()
-    report: StepReport | None = None
+    reports: tuple[StepReport, ...] = ()
 
     @property
     def as_claimed(self) -> bool:
         """Every before and every after was as the step says."""
-        done = self.report is not None and self.report.outcome is Outcome.DONE
+        done = bool(self.reports) and all(report.outcome is Outcome.DONE for report in self.reports)
         return done and all(check.holds for check in self.before)
+
+    @property
+    def claims(self) -> int:
+        """How many answers that is about."""
+        return len(self.before) + sum(len(report.probes) for report in self.reports)
 
 
 @dataclass
@@ -56,9 +60,9 @@ class _Ear:
     def __call__(self, event: Event) -> None:
         match event:
             case AskedBefore(checks):
-                self.rows[-1].before = checks
+                self.rows[-1].before += checks
             case Finished(report):
-                self.rows[-1].report = report
+                self.rows[-1].reports += (report,)
         self.narrator(event)
 
 
@@ -104,33 +108,35 @@ def _walk(screen: Screen, survey: Survey, ear: _Ear, *, slow: bool) -> None:
         screen.title(lesson)
         screen.notes(lesson)
         screen.say()
-        for number, node in enumerate(nodes_of(lesson, survey.lab, survey.lab.nodes)):
-            if number == 0:
-                _show_commands(screen, survey, lesson, node)
-            ear.rows.append(_Row(lesson, where(lesson, node)))
-            began = time.perf_counter()
-            runner.apply(lesson, node)
-            ear.rows[-1].seconds = time.perf_counter() - began
+        _show_commands(screen, survey, lesson, survey.lab.nodes[0])
+        ear.rows.append(_Row(lesson))
+        began = time.perf_counter()
+        runner.apply(lesson, survey.lab.nodes)
+        ear.rows[-1].seconds = time.perf_counter() - began
         if slow:
             time.sleep(_PAUSE_SECONDS)
 
 
 def _show_commands(screen: Screen, survey: Survey, lesson: Lesson, node: Node) -> None:
-    """The commands for the first container; the others' are the same but for the name."""
+    """The commands for the first container; the others' are the same but for the name, and so are other nodes'."""
     resources = resources_of(lesson, survey.lab, node)
     first = [each for each in resources if getattr(each, "container", node.containers[0]) == node.containers[0]]
     screen.commands(render_script(do_statements(first, "notes")))
+    others = [each.name for each in node.containers[1:]] if len(first) < len(resources) else []
+    others += [] if lesson.step.whole_lab else [each.name for each in survey.lab.nodes if each is not node]
+    if others:
+        screen.say(f"(these are for {node.name}; the like for {', '.join(others)})", "dim", indent=2)
     screen.say()
 
 
 def _summary(screen: Screen, rows: list[_Row], seconds: float) -> None:
     screen.say()
-    screen.line(f"{'step':<46}{'node':<12}{'time':>8}  as claimed", "bold")
+    screen.line(f"{'step':<46}{'nodes':<16}{'time':>7}  as claimed", "bold")
     for row in rows:
         title = shorten(f"{row.lesson.number}  {row.lesson.title}", 44)
-        claims = len(row.before) + (len(row.report.probes) if row.report else 0)
-        said = f"{'yes' if row.as_claimed else 'NO'} ({claims})"
-        line = f"{title:<46}{row.node:<12}{row.seconds * 1000:>5.0f} ms  {said}"
+        nodes = ", ".join(report.node for report in row.reports)
+        said = f"{'yes' if row.as_claimed else 'NO'} ({row.claims})"
+        line = f"{title:<46}{nodes:<16}{row.seconds * 1000:>4.0f} ms  {said}"
         screen.line(line, "" if row.as_claimed else "bold red")
     fine = sum(row.as_claimed for row in rows)
     style = "bold green" if fine == len(rows) else "bold red"

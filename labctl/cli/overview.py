@@ -9,12 +9,12 @@ from labctl.cli.called import as_called
 from labctl.cli.progress import record_standing, spell_steps
 from labctl.cli.session import Session, tell, world_id
 from labctl.cli.ticker import ticking
-from labctl.engine.course import nodes_of
 from labctl.engine.events import Finished, Started
 from labctl.engine.hands import NetlinkHands
 from labctl.engine.look import Survey
 from labctl.engine.report import Outcome, exit_code
 from labctl.engine.runner import Runner
+from labctl.engine.undoer import Undoer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,13 +104,13 @@ def put_back(session: Session, to: int | None, node: str, *, as_json: bool) -> i
         try:
             survey = Survey(session.course, world.lab, agent.kernel)
             with ticking("putting the lab back …") as show:
-                runner = Runner(survey, NetlinkHands(survey.kernel), reports := _Reports(show))
+                hands, reports = NetlinkHands(survey.kernel), _Reports(show)
                 here = tuple(world.lab.node(each.name) for each in nodes)
                 if not anew:
-                    runner.undo_from(0, here)
+                    Undoer(survey, hands, reports).undo_from(0, here)
+                runner = Runner(survey, hands, reports)
                 for lesson in survey.course.lessons(range(to + 1) if to is not None else ()):
-                    for each in nodes_of(lesson, survey.lab, here):
-                        runner.apply(lesson, each)
+                    runner.apply(lesson, here)
             record_standing(session.journal, world_id(world), reports.found)
         finally:
             agent.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from labctl.cli.progress import Recorder, record_standing
 from labctl.cli.scripts import script_of
@@ -15,6 +15,7 @@ from labctl.engine.hands import NetlinkHands, ShellHands
 from labctl.engine.planner import make_plan
 from labctl.engine.report import Outcome, exit_code
 from labctl.engine.runner import Runner
+from labctl.engine.undoer import Undoer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +23,16 @@ if TYPE_CHECKING:
     from labctl.cli.screen.page import Screen
     from labctl.cli.session import Session
     from labctl.engine.events import Listener
+    from labctl.engine.hands import Hands
     from labctl.engine.look import Survey
     from labctl.engine.report import StepReport
     from labctl.model.lab import Node
     from labctl.model.shell import Dialect
     from labctl.model.step import Lesson
+
+
+# What is to be done, in order: a step, and the nodes on which it is.
+Todo: TypeAlias = "dict[Lesson, tuple[Node, ...]]"
 
 
 class Run:
@@ -94,12 +100,13 @@ class Run:
         """Do the steps, the earlier ones too if asked."""
         tally = Tally(None if self._as_json else _narrator())
         with spelling_interruptions(tally), self._survey("--apply") as survey:
-            todo = list(self._pairs(survey))
+            todo = {lesson: nodes_of(lesson, survey.lab, self._nodes) for lesson in self._lessons}
             if with_needed:
-                todo = self._needed(survey, todo) + todo
+                todo = self._with_needed(survey, todo)
             with self._running(survey, "--apply"):
-                for lesson, node in todo:
-                    self._runner(survey, node, tally).apply(lesson, node)
+                runner = Runner(survey, *self._hands(survey, tally))
+                for lesson, nodes in todo.items():
+                    runner.apply(lesson, nodes)
             self._note(_reports(tally))
         self._print_finished(tally)
         # Every resource is there: what cannot be measured on this machine is a warning, not a failure.
@@ -107,15 +114,16 @@ class Run:
             each.outcome for each in _reports(tally) if not (each.made and each.outcome is Outcome.UNKNOWN)
         )
 
-    def _needed(self, survey: Survey, todo: list[tuple[Lesson, Node]]) -> list[tuple[Lesson, Node]]:
-        chosen = {(lesson.number, where(lesson, node)) for lesson, node in todo}
-        needed: dict[tuple[int, str], tuple[Lesson, Node]] = {}
-        for lesson, node in todo:
-            for each, at in survey.needs(lesson, node):
-                key = (each.number, where(each, at))
-                if key not in chosen and not survey.bare(each, at).made:
-                    needed.setdefault(key, (each, at))
-        return sorted(needed.values(), key=lambda pair: pair[0].number)
+    def _with_needed(self, survey: Survey, todo: Todo) -> Todo:
+        """Add what these steps need and what is not made, in the order of the course and of the lab."""
+        wanted = {(lesson, node) for lesson, nodes in todo.items() for node in nodes}
+        for lesson, node in tuple(wanted):
+            wanted |= {(each, at) for each, at in survey.needs(lesson, node) if not survey.bare(each, at).made}
+        lessons = survey.course.lessons(sorted({lesson.number for lesson, _ in wanted}))
+        return {
+            lesson: tuple(node for node in nodes_of(lesson, survey.lab, survey.lab.nodes) if (lesson, node) in wanted)
+            for lesson in lessons
+        }
 
     def undo(self, *, cascade: bool) -> int:
         """Take the steps away, the last first; later ones too if asked."""
@@ -123,11 +131,12 @@ class Run:
         with spelling_interruptions(tally), self._survey("--undo") as survey:
             lowest = self._lessons[0].number
             with self._running(survey, "--undo"):
+                undoer = Undoer(survey, *self._hands(survey, tally))
                 if cascade:
-                    self._runner(survey, self._nodes[0], tally).undo_from(lowest, self._nodes)
+                    undoer.undo_from(lowest, self._nodes)
                 else:
                     for lesson, node in reversed(list(self._pairs(survey))):
-                        self._runner(survey, node, tally).undo(lesson, node)
+                        undoer.undo(lesson, node)
             self._note(_reports(tally))
         self._print_finished(tally)
         return 0
@@ -198,14 +207,12 @@ class Run:
     def _note(self, reports: tuple[StepReport, ...]) -> None:
         record_standing(self._session.journal, self._world, reports)
 
-    def _runner(self, survey: Survey, node: Node, listener: Listener) -> Runner:
+    def _hands(self, survey: Survey, listener: Listener) -> tuple[Hands, Listener]:
+        """What acts, and who hears of it."""
         recorder = Recorder(self._session.journal, self._world, listener)
-        hands = (
-            ShellHands(survey.kernel, self._dialect, node.name, recorder)
-            if self._via == "shell"
-            else NetlinkHands(survey.kernel)
-        )
-        return Runner(survey, hands, recorder)
+        if self._via == "shell":
+            return ShellHands(survey.kernel, self._dialect, recorder), recorder
+        return NetlinkHands(survey.kernel), recorder
 
     def _print_finished(self, tally: Tally) -> None:
         if self._as_json:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from labctl.engine.events import Typing
 from labctl.engine.script import do_statements, undo_statements
 from labctl.errors import KernelRefused
-from labctl.model.lab import Place
 from labctl.model.resource import Action, HasBystanders, Present
 from labctl.model.shell import Assign, Capture, Statement, render_command
 
 if TYPE_CHECKING:
     from labctl.engine.events import Listener
+    from labctl.model.lab import Node, Place
     from labctl.model.ports import Kernel
     from labctl.model.resource import Resource, Seen
     from labctl.model.shell import Dialect
+
+
+class Hands(Protocol):
+    """How a resource of a node is acted on: through netlink, or by the printed commands."""
+
+    def make(self, resource: Resource, action: Action, node: Node) -> None:
+        """Create or repair it."""
+
+    def unmake(self, resource: Resource, seen: Seen, node: Node) -> None:
+        """Take it away."""
 
 
 class NetlinkHands:
@@ -26,47 +36,47 @@ class NetlinkHands:
         """Act on this world."""
         self._kernel = kernel
 
-    def make(self, resource: Resource, action: Action) -> None:
+    def make(self, resource: Resource, action: Action, node: Node) -> None:
         """Create or repair it."""
-        del action  # a resource brings itself from absent or drifted to present
+        del action, node  # a resource brings itself from absent or drifted to present
         resource.apply(self._kernel)
 
-    def unmake(self, resource: Resource, seen: Seen) -> None:
+    def unmake(self, resource: Resource, seen: Seen, node: Node) -> None:
         """Take it away."""
-        del seen
+        del seen, node
         resource.revert(self._kernel)
 
 
 class ShellHands:
-    """Run the printed commands, one by one, at the resource's node.
+    """Run the printed commands, one by one, on the resource's node.
 
     The commands make a thing from nothing, and unmake what they made. What was made otherwise (drift, another name)
     is mended or unmade by the resource itself, and the listener is told.
     """
 
-    def __init__(self, kernel: Kernel, dialect: Dialect, node: str, listener: Listener) -> None:
-        """Run them on this node of this world."""
-        self._kernel, self._dialect, self._place, self._listener = kernel, dialect, Place(node), listener
+    def __init__(self, kernel: Kernel, dialect: Dialect, listener: Listener) -> None:
+        """Run them in this world."""
+        self._kernel, self._dialect, self._listener = kernel, dialect, listener
 
-    def make(self, resource: Resource, action: Action) -> None:
+    def make(self, resource: Resource, action: Action, node: Node) -> None:
         """Create it by its commands."""
         if action is Action.REPAIR:
             self._listener(Typing(f"# {resource.key} is mended in place; the commands only make it anew"))
             resource.apply(self._kernel)
         else:
-            self._run(do_statements((resource,), self._dialect))
+            self._run(do_statements((resource,), self._dialect), node.place)
 
-    def unmake(self, resource: Resource, seen: Seen) -> None:
+    def unmake(self, resource: Resource, seen: Seen, node: Node) -> None:
         """Take it away by its commands."""
         plain = isinstance(seen, Present) and not seen.drift and not seen.note
         if plain and not (isinstance(resource, HasBystanders) and resource.bystanders(self._kernel)):
-            self._run(undo_statements((resource,), self._dialect))
+            self._run(undo_statements((resource,), self._dialect), node.place)
         else:
             self._listener(Typing(f"# {resource.key} was made in another way; it is taken away in place"))
         # The commands take away what they made; if anything counts that is called otherwise, this does.
         resource.revert(self._kernel)
 
-    def _run(self, statements: tuple[Statement, ...]) -> None:
+    def _run(self, statements: tuple[Statement, ...], place: Place) -> None:
         """Run statements in order; what one captures is there for the next, as in one script."""
         variables: dict[str, str] = {}
         for statement in statements:
@@ -75,7 +85,7 @@ class ShellHands:
             script = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items()) + command
             if isinstance(statement, Capture | Assign):
                 script += f'\nprintf %s "${statement.name}"'
-            done = self._kernel.programs(self._place).run(("bash", "-e", "-c", script))
+            done = self._kernel.programs(place).run(("bash", "-e", "-c", script))
             if done.code != 0:
                 said = (done.err.strip() or f"exit code {done.code}").splitlines()[-1]
                 raise KernelRefused(f"`{command}` failed: {said}", "see: labctl status")

@@ -61,16 +61,24 @@ class Survey:
     def reports(self, lessons: Iterable[Lesson], nodes: tuple[Node, ...]) -> tuple[StepReport, ...]:
         """Look at several steps on several nodes; all their probes are asked together."""
         bare = [(lesson, node) for lesson in lessons for node in nodes_of(lesson, self.lab, nodes)]
-        asked = [self.asked(lesson, node) for lesson, node in bare]
-        flat = [probe for probes in asked for probe in probes]
-        answers = iter(self._ask(flat))
         reports = []
-        for (lesson, node), probes in zip(bare, asked, strict=True):
-            checks = tuple(Checked(probe, probe.after, next(answers)) for probe in probes)
+        for (lesson, node), answers in zip(bare, self._answers(bare), strict=True):
+            checks = tuple(Checked(probe, probe.after, answer) for probe, answer in answers)
             missing = self._first_missing(lesson, node) if any(check.failed for check in checks) else ""
             seen = self.resources(lesson, node)
             reports.append(StepReport(lesson, where(lesson, node), seen, checks, missing))
         return tuple(reports)
+
+    def ask_before(self, lesson: Lesson, nodes: tuple[Node, ...]) -> tuple[tuple[Checked, ...], ...]:
+        """Ask the probes of a step that is yet to be done, those of all nodes side by side; the answers by node."""
+        asked = self._answers([(lesson, node) for node in nodes])
+        return tuple(tuple(Checked(probe, probe.before, answer) for probe, answer in answers) for answers in asked)
+
+    def _answers(self, steps: list[tuple[Lesson, Node]]) -> list[tuple[tuple[Probe, Answer], ...]]:
+        """Ask what is asked now of each of these, all side by side."""
+        asked = [self.asked(lesson, node) for lesson, node in steps]
+        answers = iter(self._ask([probe for probes in asked for probe in probes]))
+        return [tuple((probe, next(answers)) for probe in probes) for probes in asked]
 
     def _ask(self, probes: list[Probe]) -> tuple[Answer, ...]:
         """Ask side by side; in a world half dead one by one, so that only what is about the dead is unknown."""

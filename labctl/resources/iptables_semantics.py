@@ -15,6 +15,7 @@ from labctl.model.iptables_save import spell_words
 from labctl.model.ports import Rule, Ruleset
 from labctl.model.resource import Absent, Present
 from labctl.resources.iptables_reading.case import Case, Wanted
+from labctl.resources.iptables_reading.near import explain_near_miss
 from labctl.resources.iptables_reading.traffic import ADDRESSES, contains, side
 from labctl.resources.iptables_reading.walk import Leaf, Outcome
 
@@ -159,7 +160,8 @@ def _say_missing(case: Case) -> str:
     if parts:
         said += f" ({_several(parts)} {_VERBS[wanted.target]} only a part of it)"
     takers = [leaf.rule.text for leaf in case.problems if leaf.path and leaf.sure]
-    return f"{said}; {_several(takers)} would come before one at the end" if takers else said
+    said += f"; {_several(takers)} would come before one at the end" if takers else ""
+    return said + explain_near_miss(case)
 
 
 def _explain_candidates(case: Case) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ STYLES = {
 }
 SAID = {Outcome.DONE: "done", Outcome.NOT_DONE: "not done", Outcome.WRONG: "wrong", Outcome.UNKNOWN: "unknown"}
 _ANSWERS = {True: "yes", False: "no", None: "cannot tell"}
+NOBODY_TO_ASK = "no packets were sent: this lab is too small, nobody is there to ask"
 _COLUMN = 10
 _MOST_COLUMNS = 3
 _MOST_DETAILS = 5
@@ -66,6 +67,8 @@ def show_report(screen: Screen, report: StepReport) -> None:
     for check in report.probes:
         mark = screen.marks[None if check.answer.yes is None else check.holds]
         screen.item(mark, f"{check.probe.claim}: {said_of(check, blaming=report.made)}", style_of(check))
+    if not report.probes:
+        screen.item("-", NOBODY_TO_ASK, "dim")
     for hint in report.hints():
         screen.hint(hint)
 

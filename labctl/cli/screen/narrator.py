@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.cli.screen.looks import SAID, STYLES, said_of, style_of
+from labctl.cli.screen.looks import NOBODY_TO_ASK, SAID, STYLES, said_of, style_of
 from labctl.engine.events import AskedBefore, Did, Finished, Left, Planned, Started, TookBack, Typing
 from labctl.engine.report import Outcome
 
@@ -24,17 +24,18 @@ class Narrator:
         """Tell it on this screen; `titled`: the step's title stands there already."""
         self._screen, self._titled = screen, titled
         self._before: dict[Probe, Checked] = {}
+        self._at = ""
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
         screen = self._screen
         match event:
             case Started(lesson, node, undo):
-                self._before = {}
+                self._at = node
                 title = f"{'undo step' if undo else 'step'} {lesson.number} on {node}: {lesson.title}"
                 screen.say(f"on {node}:" if self._titled else title, "bold", hang=2)
             case AskedBefore(checks):
-                self._before = {check.probe: check for check in checks}
+                self._before |= {check.probe: check for check in checks}
             case Planned(items):
                 for item in items:
                     if str(item.action) == "keep":
@@ -61,9 +62,16 @@ class Narrator:
         if undo:
             screen.say("undone" if changed else "nothing to undo", "green", indent=2)
             return
+        if self._at != report.node:
+            # Several nodes: all have been done, and now they are looked at.
+            self._at = report.node
+            title = f"on {report.node}" if self._titled else f"step {report.lesson.number} on {report.node}"
+            screen.say(f"{title}, looked at again:", "bold", hang=2)
         for check in report.probes:
             mark = screen.marks[None if check.answer.yes is None else check.holds]
             screen.item(mark, self._turn(check), style_of(check))
+        if not report.probes:
+            screen.item("-", NOBODY_TO_ASK, "dim")
         outcome = report.outcome
         said = SAID[outcome] if changed else f"{SAID[outcome]}, nothing to change"
         screen.say(said, STYLES[outcome], indent=2)
@@ -78,7 +86,7 @@ class Narrator:
         claim, now = check.probe.claim, said_of(check)
         if check.probe not in self._before:
             return f"{claim}: {now}"
-        before = self._before[check.probe].answer
+        before = self._before.pop(check.probe).answer
         was = {True: "yes", False: "no", None: "could not tell"}[before.yes]
         was += f" ({before.why})" if before.why else ""
         return f"{claim}: {was} … {'still' if before.yes is check.answer.yes else 'now'} {now}"

@@ -1,0 +1,101 @@
+"""What the lessons have a learner type under "Look closer" and "Question", typed; and what they say of it, seen."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from labctl.engine.lesson import read_lesson
+
+if TYPE_CHECKING:
+    from tests.lab_under_test import LabUnderTest
+
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
+
+_BLOCK = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_ANSWERED, _SILENT = "1 received", "0 received"
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A block of a lesson: what the lab stands at, and a pattern that the output of all its lines must match."""
+
+    said: str
+    standing: int
+    cleaned: str = ""
+
+
+# By step, one for each block, in their order. `.` matches line ends.
+BLOCKS = {
+    0: (
+        Typed(f"{_ANSWERED}.*Destination Host Unreachable.*{_SILENT}.*10.244.0.3 +FAILED", 0),
+        Typed(f"{_ANSWERED}.*10.244.0.2 .*dev eth0.*10.244.0.2 dev cni0", 0),
+    ),
+    1: (
+        Typed(r"Nmap done.*real\s0m0.*Nmap done.*real\s0m1\d", 1),
+        Typed(r"^$", 1),
+    ),
+    2: (
+        Typed(r"^(net:\[\d+\])\n\1\n(?!\1)net:\[\d+\]\nmaster$", 2),
+        Typed(r"ghost.*(No such file|Cannot open|failed)", 2),
+    ),
+    3: (
+        Typed(
+            rf"{_ANSWERED}.*{_SILENT}.*{_SILENT}(?=.*10.244.0.3 dev eth0 lladdr )"
+            "(?=.*10.244.0.4 dev eth0 +(FAILED|INCOMPLETE))",
+            3,
+        ),
+        Typed("cni0.*cni0.*link/ether 02:00:00:00:00:01.* received", 3),
+    ),
+    4: (
+        Typed(r"^((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\n\1$", 4),
+        Typed(f"{_ANSWERED}.*step 4 on master: wrong.*10.244.0.4.*mended.*done", 4),
+    ),
+    5: (
+        Typed(r"filter FORWARD policy drop", 4),
+        Typed(_ANSWERED, 4),
+        Typed(r"policy DROP.* 2 +\d+ ACCEPT .* 10.244.0.0/16 +0.0.0.0/0.* 0 +0 ACCEPT .* 10.244.0.0/16", 5),
+    ),
+    6: (
+        Typed(r"^10.128.0.2\n10.128.0.2$", 6),
+        Typed(r"3 received.* 1 +84 MASQUERADE", 6),
+        Typed(f"{_ANSWERED}.*{_SILENT}.*no rule of FORWARD accepts -d.*made.*done", 6),
+    ),
+    7: (
+        Typed(f"Deleted.*{_SILENT}.*{_ANSWERED}.*made.*done", 7),
+        Typed(r"1 received.* 1 +84 +.* 10.128.0.2 +0.0.0.0/0.* 0 +0 .* 10.244.0.2 +", 7),
+        Typed(
+            r"1 received.* 1 +84 .* 10.244.0.2 +",
+            7,
+            "iptables -t nat -D POSTROUTING -s 10.244.0.0/24 -d 10.244.0.0/16 -j RETURN;"
+            "labctl exec worker -- iptables -D FORWARD -s 10.244.0.2;"
+            "labctl exec worker -- iptables -D FORWARD -s 10.128.0.2",
+        ),
+    ),
+}
+
+
+def _blocks(lab: LabUnderTest, number: int) -> list[str]:
+    text = read_lesson(lab.lesson(number), lab.lab, lab.lab.node("master"), answer=False)
+    return _BLOCK.findall(text.partition("\n## Look closer\n")[2])
+
+
+@pytest.mark.parametrize("number", BLOCKS)
+def test_what_look_closer_has_one_type_shows_what_it_says(lab: LabUnderTest, number: int) -> None:
+    blocks = _blocks(lab, number)
+    assert len(blocks) == len(BLOCKS[number])
+    lab.apply(range(number))
+    before = ""
+    for text, typed in zip(blocks, BLOCKS[number], strict=True):
+        if typed.standing == number and not before:
+            lab.apply((number,))
+            before = lab.snapshot()
+        # As typed one by one: a ping that is not answered is part of the lesson.
+        done = lab.labctl("shell", "master", text=f"set +e\nexec 2>&1\n{text}\n{typed.cleaned}\n:")
+        assert done.code == 0, done
+        assert re.search(typed.said, done.out.strip(), re.DOTALL), f"{text}\n{done.out}"
+    lab.kernel.refresh()
+    assert lab.snapshot() == before
