@@ -87,6 +87,8 @@ def map_self_to_root() -> None:
 
 
 def _mount_scratch(scratch: Scratch) -> None:
+    with suppress(OSError):  # one that the machine lacks can be made only where it is the world's own to make
+        Path(scratch.path).mkdir(parents=True, exist_ok=True)
     if Path(scratch.path).is_dir():
         options = f"size={scratch.megabytes}m,nr_inodes={scratch.megabytes * 1024},mode={scratch.mode}"
         syscalls.mount("labctl", scratch.path, "tmpfs", MS_NOSUID | MS_NODEV, options)

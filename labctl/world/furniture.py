@@ -24,7 +24,8 @@ WORLD_SCRATCH = (
     Scratch("/home", 64),
 )
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/etc", "/dev", "/proc", "/sys", "/var/lib", "/run")
-HOST_SCRATCH = (Scratch("/run", 16), Scratch("/var/lib", 16))
+# Plug-ins and their configurations are a node's own: its pod range stands in them.
+HOST_SCRATCH = (Scratch("/run", 16), Scratch("/var/lib", 16), Scratch("/etc/cni", 1), Scratch("/opt/cni", 16))
 
 _SUDO = """\
 #!/bin/sh
