@@ -6,7 +6,7 @@ import shlex
 from ipaddress import IPv4Address, IPv4Network
 
 from labctl.model import Lab
-from labctl.model.ports import CloudRoute
+from labctl.model.values import CloudRoute
 from labctl.world.gcloud import Answer, answer
 
 LAB = Lab(

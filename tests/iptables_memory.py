@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from labctl.errors import KernelRefused
 from labctl.model.iptables_save import holds_something, render_save
-from labctl.model.ports import Rule, Ruleset
+from labctl.model.values import Rule, Ruleset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

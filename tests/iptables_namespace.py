@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labctl.errors import ToolMissing
-from labctl.model.ports import Completed
+from labctl.model.values import Completed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

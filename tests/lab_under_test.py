@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from labctl.engine.events import Event, Listener
     from labctl.engine.report import StepReport
     from labctl.model.lab import Lab, Node
-    from labctl.model.ports import Completed, Kernel
+    from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect
     from labctl.model.step import Lesson
+    from labctl.model.values import Completed
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = (0, 1, 2, 3, 4, 5, 6, 7)

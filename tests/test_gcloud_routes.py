@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labctl.model.ports import CloudRoute
+from labctl.model.values import CloudRoute
 from labctl.world.gcloud import Answer, answer
 from tests.gcloud_cloud import LAB, LINK, MASTER, NOTES, WORKER, StrictCloud, gcloud
 

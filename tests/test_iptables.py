@@ -12,7 +12,7 @@ from labctl.resources.iptables import IptablesRule
 from labctl.resources.iptables_semantics import judge, perform_all, plan_apply, plan_revert
 
 if TYPE_CHECKING:
-    from labctl.model.ports import Ruleset
+    from labctl.model.values import Ruleset
 
 PODS = "10.244.0.0/16"
 MINE = "10.244.0.0/24"

@@ -10,9 +10,9 @@ import pytest
 from labctl.errors import KernelRefused, ToolMissing
 from labctl.kernel.firewall import IptablesFirewall
 from labctl.model.iptables_save import parse_save, render_save
-from labctl.model.ports import Completed, Rule, Ruleset
 from labctl.model.resource import Absent, Present, Unknown
 from labctl.model.shell import DIALECTS, Dialect, render_script
+from labctl.model.values import Completed, Rule, Ruleset
 from tests.iptables_namespace import Namespace
 from tests.iptables_rules import FROM, MINE, NAT, PODS, TO, WANTED
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from labctl.errors import KernelRefused, ToolMissing
 from labctl.model.iptables_save import parse_save, render_save
-from labctl.model.ports import Rule, Ruleset
 from labctl.model.resource import Absent, Present, Resource, Unknown
 from labctl.model.shell import render_script
+from labctl.model.values import Rule, Ruleset
 from labctl.resources.iptables import IptablesRule
 from tests.iptables_memory import MemoryFirewall, OnlyFirewall
 from tests.iptables_rules import FROM, NAT, PODS, TO, WANTED, firewalls

@@ -14,7 +14,8 @@ from tests.iptables_namespace import Namespace
 from tests.iptables_rules import OWN_CHAINS, WANTED, Line, rules
 
 if TYPE_CHECKING:
-    from labctl.model.ports import Kernel, Rule, Ruleset
+    from labctl.model.ports import Kernel
+    from labctl.model.values import Rule, Ruleset
 
 pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 

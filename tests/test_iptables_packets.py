@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from labctl.model.iptables_save import render_save
-from labctl.model.ports import Rule, Ruleset
+from labctl.model.values import Rule, Ruleset
 from labctl.resources.iptables_reading.case import Case, Wanted
 from labctl.resources.iptables_reading.traffic import replace_sides
 from labctl.resources.iptables_reading.walk import Outcome

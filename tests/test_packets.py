@@ -29,7 +29,7 @@ from labctl.errors import KernelRefused, LabError
 from labctl.kernel import internet, neighbours
 from labctl.kernel.packets import SidePackets
 from labctl.model import Place
-from labctl.model.ports import EchoResult
+from labctl.model.values import EchoResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

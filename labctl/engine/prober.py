@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from labctl.model.lab import Lab
-    from labctl.model.ports import EchoResult, Kernel
+    from labctl.model.ports import Kernel
+    from labctl.model.values import EchoResult
 
 _BRIDGE_FILTER = "net.bridge.bridge-nf-call-iptables"
 

@@ -10,7 +10,8 @@ from labctl.model.lab import INTERNET, VPC, Place
 
 if TYPE_CHECKING:
     from labctl.model.lab import Lab, Node
-    from labctl.model.ports import Kernel, Link, Ruleset
+    from labctl.model.ports import Kernel
+    from labctl.model.values import Link, Ruleset
 
 SCHEMA = 1
 _TABLES = ("filter", "nat", "mangle", "raw", "security")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from labctl.errors import KernelRefused
 from labctl.model.lab import VPC
-from labctl.model.ports import CloudRoute
+from labctl.model.values import CloudRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from labctl.errors import LabError
 from labctl.kernel.listener import Listener
-from labctl.model.ports import EchoResult
+from labctl.model.values import EchoResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from labctl.errors import KernelRefused
 from labctl.kernel import syscalls
 from labctl.model.lab import Place
-from labctl.model.ports import FileInfo
+from labctl.model.values import FileInfo
 
 if TYPE_CHECKING:
     from labctl.kernel.places import Places

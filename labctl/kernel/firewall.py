@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused, ToolMissing
 from labctl.model.iptables_save import parse_save, render_save, unreadable_tables
-from labctl.model.ports import Ruleset
+from labctl.model.values import Ruleset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from labctl.model.ports import Completed, Programs
+    from labctl.model.ports import Programs
+    from labctl.model.values import Completed
 
 _NOT_THERE = 1  # `iptables -C` and `-D` exit with 1 for a rule that is not there, with 2 to 4 for everything else
 

@@ -15,7 +15,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from labctl.errors import KernelRefused
-from labctl.model.ports import Address, Link, Neighbour, Route
+from labctl.model.values import Address, Link, Neighbour, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from labctl.errors import KernelRefused, LabError
 from labctl.kernel import neighbours
 from labctl.kernel.echoes import Echo, Echoes
 from labctl.kernel.listener import Listener
-from labctl.model.ports import EchoResult
+from labctl.model.values import EchoResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from labctl.errors import ToolMissing
-from labctl.model.ports import Completed
+from labctl.model.values import Completed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from labctl.model.ports import Rule, Ruleset
+from labctl.model.values import Rule, Ruleset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

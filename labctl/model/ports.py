@@ -7,7 +7,6 @@ All methods may raise `labctl.errors.KernelRefused` (or `WorldGone`, `ToolMissin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -15,56 +14,17 @@ if TYPE_CHECKING:
 
     from labctl.errors import KernelRefused
     from labctl.model.lab import Place
-
-
-@dataclass(frozen=True)
-class Link:
-    """A network interface. `kind` is rtnetlink's (`bridge`, `veth`, …; empty for lo and hardware).
-
-    `peer_index` is the index of the other end (IFLA_LINK), in the namespace that `peer_netns` numbers
-    (IFLA_LINK_NETNSID; None means this one).
-    """
-
-    index: int
-    name: str
-    kind: str
-    up: bool
-    mac: str
-    master: int | None = None
-    peer_index: int | None = None
-    peer_netns: int | None = None
-    hairpin: bool = False
-
-
-@dataclass(frozen=True)
-class Address:
-    """An IPv4 address of a link, as `address/prefix`."""
-
-    device: str
-    cidr: str
-
-
-@dataclass(frozen=True)
-class Route:
-    """An IPv4 route; `destination` is `default` or `network/prefix`; empty strings where a part is not set."""
-
-    destination: str
-    via: str = ""
-    device: str = ""
-    source: str = ""
-    table: int = 254
-    kind: str = "unicast"
-    protocol: str = ""
-    metric: int = 0
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A permanent ARP entry."""
-
-    device: str
-    address: str
-    mac: str
+    from labctl.model.values import (
+        Address,
+        CloudRoute,
+        Completed,
+        EchoResult,
+        FileInfo,
+        Link,
+        Neighbour,
+        Route,
+        Ruleset,
+    )
 
 
 class Net(Protocol):
@@ -122,14 +82,6 @@ class Net(Protocol):
         """Take a route of the main table away; gone already is success."""
 
 
-@dataclass(frozen=True)
-class FileInfo:
-    """What is at a path: `file`, `folder`, `link` or `other`; for links, what they say."""
-
-    kind: str
-    target: str = ""
-
-
 class Files(Protocol):
     """The files of one node, seen as its processes see them. Paths are absolute, inside the node."""
 
@@ -161,15 +113,6 @@ class Files(Protocol):
         """Tell whether `path` (links followed) is the network namespace of `place`."""
 
 
-@dataclass(frozen=True)
-class Completed:
-    """A program that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-
 class Programs(Protocol):
     """Programs at one place, in all of its namespaces, as uid 0 of the world."""
 
@@ -179,30 +122,6 @@ class Programs(Protocol):
         Raises:
             ToolMissing: it is not installed.
         """
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule as `iptables-save` spells it: the words after `-A CHAIN`."""
-
-    chain: str
-    words: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Ruleset:
-    """One table: the policy of each built-in chain (`-` for the user's own), and the rules in order."""
-
-    policies: tuple[tuple[str, str], ...] = ()
-    rules: tuple[Rule, ...] = ()
-
-    def policy(self, chain: str) -> str:
-        """The policy of a chain; ACCEPT where the kernel has no such table yet."""
-        return dict(self.policies).get(chain, "ACCEPT")
-
-    def of(self, chain: str) -> tuple[Rule, ...]:
-        """The rules of one chain, in order."""
-        return tuple(rule for rule in self.rules if rule.chain == chain)
 
 
 class Firewall(Protocol):
@@ -225,18 +144,6 @@ class Firewall(Protocol):
 
     def other_backend(self) -> str:
         """What the backend that `iptables` is not holds (`iptables-save` text); empty if nothing."""
-
-
-@dataclass(frozen=True)
-class CloudRoute:
-    """A route of the vpc."""
-
-    name: str
-    network: str
-    destination: str
-    next_hop: str
-    priority: int = 1000
-    description: str = ""
 
 
 class Cloud(Protocol):
@@ -263,15 +170,6 @@ class Scanner(Protocol):
 
     def listed(self, pod_range: str) -> tuple[str, ...]:
         """List the addresses of a range (`nmap -sL -n`), network and broadcast included."""
-
-
-@dataclass(frozen=True)
-class EchoResult:
-    """What came of a ping: answered, silence (believed only after a control was answered), or an error at once."""
-
-    answered: bool
-    why: str = ""
-    measured: bool = True
 
 
 class Packets(Protocol):

@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from labctl.model.iptables_save import spell_words
-from labctl.model.ports import Rule, Ruleset
 from labctl.model.resource import Absent, Present
+from labctl.model.values import Rule, Ruleset
 from labctl.resources.iptables_reading.case import Case, Wanted
 from labctl.resources.iptables_reading.near import explain_near_miss
 from labctl.resources.iptables_reading.traffic import ADDRESSES, contains, side

@@ -9,7 +9,8 @@ from labctl.model.store import read_reservations
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Node
-    from labctl.model.ports import Kernel, Link
+    from labctl.model.ports import Kernel
+    from labctl.model.values import Link
 
 INTERFACE = "eth0"
 """What the container's end is called; the runtime says so (`CNI_IFNAME`), and it is always eth0."""

@@ -13,8 +13,9 @@ from labctl.resources.links import INTERFACE, find_host_end, find_link
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container
-    from labctl.model.ports import Kernel, Link
+    from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect
+    from labctl.model.values import Link
 
 
 @dataclass(frozen=True)

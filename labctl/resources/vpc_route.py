@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labctl.model.ports import CloudRoute
 from labctl.model.resource import Absent, Present, Seen
 from labctl.model.shell import Run, Shell
+from labctl.model.values import CloudRoute
 
 if TYPE_CHECKING:
     from labctl.model.lab import Lab, Node

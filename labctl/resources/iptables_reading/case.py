@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from labctl.model.ports import Rule, Ruleset
+from labctl.model.values import Rule, Ruleset
 from labctl.resources.iptables_reading.traffic import (
     ADDRESSES,
     INTERFACES,

@@ -10,7 +10,7 @@ from labctl.model.resource import Absent, Present
 from labctl.resources.iptables_semantics import judge
 
 if TYPE_CHECKING:
-    from labctl.model.ports import Ruleset
+    from labctl.model.values import Ruleset
     from labctl.resources.iptables_reading.case import Wanted
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from labctl.model.iptables_save import spell_words
 
 if TYPE_CHECKING:
-    from labctl.model.ports import Rule
+    from labctl.model.values import Rule
 
 # Options that we understand: the dimension of traffic that each limits, and the module that it must belong to.
 _OPTIONS = {

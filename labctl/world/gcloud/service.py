@@ -12,7 +12,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Never, TypeAlias
 
 from labctl.errors import LabError
-from labctl.model.ports import CloudRoute
+from labctl.model.values import CloudRoute
 
 if TYPE_CHECKING:
     from labctl.model.lab import Lab

@@ -1,0 +1,120 @@
+"""What goes through the ports, as values: links, addresses, routes, files, rules, answers.
+
+Apart from the ports themselves, which only the type checker needs: the CNI plug-in starts anew for every call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Link:
+    """A network interface. `kind` is rtnetlink's (`bridge`, `veth`, …; empty for lo and hardware).
+
+    `peer_index` is the index of the other end (IFLA_LINK), in the namespace that `peer_netns` numbers
+    (IFLA_LINK_NETNSID; None means this one).
+    """
+
+    index: int
+    name: str
+    kind: str
+    up: bool
+    mac: str
+    master: int | None = None
+    peer_index: int | None = None
+    peer_netns: int | None = None
+    hairpin: bool = False
+
+
+@dataclass(frozen=True)
+class Address:
+    """An IPv4 address of a link, as `address/prefix`."""
+
+    device: str
+    cidr: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """An IPv4 route; `destination` is `default` or `network/prefix`; empty strings where a part is not set."""
+
+    destination: str
+    via: str = ""
+    device: str = ""
+    source: str = ""
+    table: int = 254
+    kind: str = "unicast"
+    protocol: str = ""
+    metric: int = 0
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A permanent ARP entry."""
+
+    device: str
+    address: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What is at a path: `file`, `folder`, `link` or `other`; for links, what they say."""
+
+    kind: str
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A program that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule as `iptables-save` spells it: the words after `-A CHAIN`."""
+
+    chain: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """One table: the policy of each built-in chain (`-` for the user's own), and the rules in order."""
+
+    policies: tuple[tuple[str, str], ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    def policy(self, chain: str) -> str:
+        """The policy of a chain; ACCEPT where the kernel has no such table yet."""
+        return dict(self.policies).get(chain, "ACCEPT")
+
+    def of(self, chain: str) -> tuple[Rule, ...]:
+        """The rules of one chain, in order."""
+        return tuple(rule for rule in self.rules if rule.chain == chain)
+
+
+@dataclass(frozen=True)
+class CloudRoute:
+    """A route of the vpc."""
+
+    name: str
+    network: str
+    destination: str
+    next_hop: str
+    priority: int = 1000
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class EchoResult:
+    """What came of a ping: answered, silence (believed only after a control was answered), or an error at once."""
+
+    answered: bool
+    why: str = ""
+    measured: bool = True
