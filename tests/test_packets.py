@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from labctl.errors import KernelRefused, LabError
 from labctl.kernel import internet, neighbours
 from labctl.kernel.packets import SidePackets
 from labctl.model import Place
+from labctl.model.value import as_dict
 from labctl.model.values import EchoResult
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Inside:
     def ping(self, *asks: tuple[str, str]) -> list[tuple[Any, ...]]:
         """Ping."""
         results = self.packets().ping([(Place(place), address) for place, address in asks])
-        return [astuple(result) for result in results]
+        return [tuple(as_dict(result).values()) for result in results]
 
     def converse(self, *asks: tuple[str, str, int]) -> list[str]:
         """Open TCP connections; an error as its text, marked."""

@@ -226,7 +226,7 @@ def test_words_come_back_through_bash_as_they_were(words: list[str]) -> None:
 def test_a_redirect_writes_where_it_says(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     write = Redirect(Run(("printf", "%s", "x")), str(path))
-    _bash(render_script((write, replace(write, append=True))))
+    _bash(render_script((write, Redirect(write.command, write.path, append=True))))
     assert path.read_text() == "xx"
 
 

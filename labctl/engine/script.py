@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labctl.model.shell import Assign, Capture, Pipe, Redirect, Run, Statement
+from labctl.model.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

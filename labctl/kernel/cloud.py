@@ -7,11 +7,11 @@ lab's own network go there. Of two routes for one range the lower priority wins,
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeAlias
 
 from labctl.errors import KernelRefused
 from labctl.model.lab import VPC
+from labctl.model.value import as_dict
 from labctl.model.values import CloudRoute
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class VpcCloud:
         for _ in range(_TRIES):
             text = self._files.read(TABLE) or ""
             routes = sorted(change(_read(text)), key=lambda route: route.name)
-            new = json.dumps([asdict(route) for route in routes], indent=1) + "\n" if routes else ""
+            new = json.dumps([as_dict(route) for route in routes], indent=1) + "\n" if routes else ""
             if self._files.exchange(TABLE, _LOCK, text, new):
                 return
         raise KernelRefused("the vpc's table of routes keeps changing", "try again")

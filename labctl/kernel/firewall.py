@@ -24,9 +24,10 @@ _NOT_THERE = 1  # `iptables -C` and `-D` exit with 1 for a rule that is not ther
 class IptablesFirewall:
     """Port `Firewall` on top of programs that run on the node. Every method may raise KernelRefused or ToolMissing."""
 
-    def __init__(self, programs: Programs) -> None:
-        """`programs` runs argv on the node, in its network and mount namespace."""
+    def __init__(self, programs: Programs, family: int = 4) -> None:
+        """`programs` runs argv on the node, in its network and mount namespace; `family` is that of IP, 4 or 6."""
         self._programs = programs
+        self._name = "iptables" if family == 4 else "ip6tables"  # noqa: PLR2004 (what it is called)
         self._saved: str | None = None
         self._tables: dict[str, Ruleset] = {}
         self._other: str | None = None
@@ -43,7 +44,7 @@ class IptablesFirewall:
             KernelRefused: iptables-save was refused, or `nft` put something into the table that iptables cannot say.
         """
         if self._saved is None:
-            saved = self._ask("iptables-save").out
+            saved = self._ask(f"{self._name}-save").out
             self._tables = parse_save(saved)
             self._saved = saved
         if name in unreadable_tables(self._saved):
@@ -84,8 +85,8 @@ class IptablesFirewall:
         return self._other
 
     def _look_at_other(self) -> str:
-        name = "iptables-legacy" if "nf_tables" in self._ask("iptables", "-V").out else "iptables-nft"
-        if name == "iptables-legacy" and not self._legacy_is_in_use():
+        name = f"{self._name}-legacy" if "nf_tables" in self._ask(self._name, "-V").out else f"{self._name}-nft"
+        if name.endswith("-legacy") and not self._legacy_is_in_use():
             return ""
         try:
             tables = parse_save(self._ask(f"{name}-save").out)
@@ -97,15 +98,15 @@ class IptablesFirewall:
     def _legacy_is_in_use(self) -> bool:
         # A mere `iptables-legacy -S` makes the table that it asks for, and looking must write nothing.
         # The file is missing where the kernel's module is not loaded.
-        names = self._programs.run(("cat", "/proc/net/ip_tables_names"))
+        names = self._programs.run(("cat", f"/proc/net/{self._name.replace('tables', '_tables')}_names"))
         return names.code == 0 and bool(names.out.strip())
 
     def _is_missing(self, table: str, chain: str, words: Sequence[str]) -> bool:
-        return self._programs.run(("iptables", "-w", "-t", table, "-C", chain, *words)).code == _NOT_THERE
+        return self._programs.run((self._name, "-w", "-t", table, "-C", chain, *words)).code == _NOT_THERE
 
     def _change(self, *words: str) -> None:
         self._saved = None
-        self._ask("iptables", "-w", *words)
+        self._ask(self._name, "-w", *words)
 
     def _ask(self, *argv: str) -> Completed:
         done = self._programs.run(argv)

@@ -62,11 +62,11 @@ class LocalKernel:
         """Programs at a place."""
         return PlacePrograms(self._places, place)
 
-    def firewall(self, node: str) -> IptablesFirewall:
+    def firewall(self, node: str, family: int = 4) -> IptablesFirewall:
         """The packet filter of a node."""
         from labctl.kernel.firewall import IptablesFirewall
 
-        return IptablesFirewall(self.programs(Place(node)))
+        return IptablesFirewall(self.programs(Place(node)), family)
 
     def scanner(self, node: str) -> NodeScanner:
         """Nmap on a node."""

@@ -159,6 +159,11 @@ class PlaceNet:
         with _refusals(f"make {name} a port of {bridge or 'no bridge'} on {self._place}"):
             self._route.link("set", index=self._index(name), master=self._index(bridge) if bridge else 0)
 
+    def set_hairpin(self, name: str) -> None:
+        """Let a port of a bridge send back what came in by it."""
+        with _refusals(f"switch hairpin on for {name} on {self._place}"):
+            self._route.brport("set", index=self._index(name), mode=1)
+
     def add_address(self, device: str, cidr: str) -> None:
         """Give a link an address."""
         address, _, prefix = cidr.partition("/")

@@ -28,6 +28,7 @@ _CHANGES = {
     "delete_route": frozenset({"routes", "route_to"}),
     "set_up": frozenset({"link", "links", "routes", "route_to"}),
     "set_master": frozenset({"link", "links"}),
+    "set_hairpin": frozenset({"link", "links"}),
 }
 
 
@@ -75,9 +76,9 @@ class RemoteKernel:
         """Programs at a place."""
         return cast("Programs", _Door(self, "programs", (place,)))
 
-    def firewall(self, node: str) -> Firewall:
+    def firewall(self, node: str, family: int = 4) -> Firewall:
         """The packet filter of a node."""
-        return cast("Firewall", _Door(self, "firewall", (node,)))
+        return cast("Firewall", _Door(self, "firewall", (node, family)))
 
     def scanner(self, node: str) -> Scanner:
         """Nmap on a node."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from labctl.errors import UsageError
+from labctl.model.value import Value
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Value):
     """Where a command runs or a packet starts: a node, a container on it, or one of the outer hosts."""
 
     node: str
@@ -28,8 +27,7 @@ INTERNET = Place("internet")
 VPC = Place("vpc")
 
 
-@dataclass(frozen=True)
-class Container:
+class Container(Value):
     """What the kubelet hands to the plug-in: a name (`CNI_CONTAINERID`) on a node, with no interface but lo."""
 
     name: str
@@ -41,8 +39,7 @@ class Container:
         return Place(self.node, self.name)
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(Value):
     """One machine of the cluster: its address in the vpc, its share of the pod range, its containers."""
 
     name: str
@@ -66,8 +63,7 @@ class Node:
         return f"{self.bridge_address}/{self.pod_range.prefixlen}"
 
 
-@dataclass(frozen=True)
-class Lab:
+class Lab(Value):
     """The whole address plan. The defaults live in `world/default.toml` only."""
 
     bridge: str

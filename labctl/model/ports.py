@@ -69,6 +69,9 @@ class Net(Protocol):
     def set_master(self, name: str, bridge: str) -> None:
         """Make a link a port of a bridge; an empty `bridge` releases it."""
 
+    def set_hairpin(self, name: str) -> None:
+        """Let a port of a bridge send back what came in by it: a container may reach itself by a Service."""
+
     def add_address(self, device: str, cidr: str) -> None:
         """Give a link an address; there already is success."""
 
@@ -197,8 +200,8 @@ class Kernel(Protocol):
     def programs(self, place: Place) -> Programs:
         """Programs at a place."""
 
-    def firewall(self, node: str) -> Firewall:
-        """The packet filter of a node."""
+    def firewall(self, node: str, family: int = 4) -> Firewall:
+        """The packet filter of a node, for IPv4 or IPv6."""
 
     def scanner(self, node: str) -> Scanner:
         """nmap on a node."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from labctl.model.value import Value
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Place
 
 
-@dataclass(frozen=True)
-class Ping:
+class Ping(Value):
     """Does an ICMP echo request from `source` to `target` come back?
 
     A container as target means the address that is reserved for it, looked up when asked.
@@ -20,8 +20,7 @@ class Ping:
     target: Container | str
 
 
-@dataclass(frozen=True)
-class RouteVia:
+class RouteVia(Value):
     """Does the kernel at `source` send packets for `target` out through `device`?"""
 
     source: Place
@@ -29,16 +28,14 @@ class RouteVia:
     device: str
 
 
-@dataclass(frozen=True)
-class Succeeds:
+class Succeeds(Value):
     """Does this command, run at `source`, exit with 0?"""
 
     source: Place
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class SeenFrom:
+class SeenFrom(Value):
     """Does a TCP connection from `source` to `target`:`port` work, and did the far end see `address`?"""
 
     source: Place
@@ -47,8 +44,7 @@ class SeenFrom:
     address: str
 
 
-@dataclass(frozen=True)
-class Reserved:
+class Reserved(Value):
     """Has `container` a well-formed reservation in its node's store, and answers nobody but itself for it?"""
 
     source: Place
@@ -61,8 +57,7 @@ INTERNET_TCP_PORT = 5000
 """Where the internet host says, over bare TCP, from which address it saw the caller come."""
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(Value):
     """A question, the claim it checks, and the answers expected before and after the step.
 
     `until` is the number of the later step that changes the answer: once any of that step stands, this is not asked.
@@ -80,8 +75,7 @@ class Probe:
     blame: str = ""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Value):
     """What came back: yes, no, or that it could not be measured (`None`), with what was seen."""
 
     yes: bool | None

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+
+from labctl.model.value import Value
 
 if TYPE_CHECKING:
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect, Shell
 
 
-@dataclass(frozen=True)
-class Absent:
+class Absent(Value):
     """It is not there (`why` names what was looked for, when that is not plain from the key)."""
 
     why: str = ""
 
 
-@dataclass(frozen=True)
-class Present:
+class Present(Value):
     """It is there; each `drift` is a sentence that names the object, what was found and what was expected.
 
     `note` says why something that was typed differently counts. `shared` marks what others use too, as a folder: that
@@ -31,15 +30,13 @@ class Present:
     shared: bool = False
 
 
-@dataclass(frozen=True)
-class Foreign:
+class Foreign(Value):
     """Something that is not the lab's holds the name."""
 
     why: str
 
 
-@dataclass(frozen=True)
-class Unknown:
+class Unknown(Value):
     """It could not be looked at: a tool is missing, permission was refused, the namespace is gone."""
 
     why: str

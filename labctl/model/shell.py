@@ -6,15 +6,15 @@ A word is a `str` (taken literally), a `Var` (a shell variable) or a tuple of bo
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from labctl.model.value import Value
 
 Dialect: TypeAlias = Literal["notes", "iproute2"]
 DIALECTS: tuple[Dialect, ...] = ("notes", "iproute2")
 
 
-@dataclass(frozen=True)
-class Var:
+class Var(Value):
     """A shell variable, `$name`."""
 
     name: str
@@ -23,24 +23,21 @@ class Var:
 Word: TypeAlias = "str | Var | tuple[str | Var, ...]"
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Value):
     """One command."""
 
     argv: tuple[Word, ...]
     comment: str = ""
 
 
-@dataclass(frozen=True)
-class Pipe:
+class Pipe(Value):
     """Commands joined by `|`."""
 
     stages: tuple[Run, ...]
     comment: str = ""
 
 
-@dataclass(frozen=True)
-class Redirect:
+class Redirect(Value):
     """What a command prints goes to a file: `>`, or `>>` with `append`."""
 
     command: Run | Pipe
@@ -49,8 +46,7 @@ class Redirect:
     comment: str = ""
 
 
-@dataclass(frozen=True)
-class Capture:
+class Capture(Value):
     """What a command prints becomes a variable: `name=$(…)`."""
 
     name: str
@@ -58,8 +54,7 @@ class Capture:
     comment: str = ""
 
 
-@dataclass(frozen=True)
-class Assign:
+class Assign(Value):
     """A variable gets a value that is known."""
 
     name: str
@@ -70,8 +65,7 @@ class Assign:
 Statement: TypeAlias = Run | Pipe | Redirect | Capture | Assign
 
 
-@dataclass(frozen=True)
-class Shell:
+class Shell(Value):
     """How a resource is made, taken away and looked at by hand."""
 
     do: tuple[Statement, ...]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from labctl.model.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +26,7 @@ def _no_probes(_lab: Lab, _node: Node) -> tuple[Probe, ...]:
     return ()
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Value):
     """What the author of a step writes in `step.py`.
 
     `notes` quotes the lines that the step rebuilds. `whole_lab` marks a step that is one for all nodes; its functions
@@ -41,8 +41,7 @@ class Step:
     whole_lab: bool = False
 
 
-@dataclass(frozen=True)
-class Lesson:
+class Lesson(Value):
     """A step in its course: the number comes from the folder's name, the explanation from the folder."""
 
     number: int

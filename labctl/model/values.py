@@ -5,11 +5,10 @@ Apart from the ports themselves, which only the type checker needs: the CNI plug
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from labctl.model.value import Value
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(Value):
     """A network interface. `kind` is rtnetlink's (`bridge`, `veth`, …; empty for lo and hardware).
 
     `peer_index` is the index of the other end (IFLA_LINK), in the namespace that `peer_netns` numbers
@@ -27,16 +26,14 @@ class Link:
     hairpin: bool = False
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Value):
     """An IPv4 address of a link, as `address/prefix`."""
 
     device: str
     cidr: str
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(Value):
     """An IPv4 route; `destination` is `default` or `network/prefix`; empty strings where a part is not set."""
 
     destination: str
@@ -49,8 +46,7 @@ class Route:
     metric: int = 0
 
 
-@dataclass(frozen=True)
-class Neighbour:
+class Neighbour(Value):
     """A permanent ARP entry."""
 
     device: str
@@ -58,16 +54,14 @@ class Neighbour:
     mac: str
 
 
-@dataclass(frozen=True)
-class FileInfo:
+class FileInfo(Value):
     """What is at a path: `file`, `folder`, `link` or `other`; for links, what they say."""
 
     kind: str
     target: str = ""
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(Value):
     """A program that has ended."""
 
     code: int
@@ -75,16 +69,14 @@ class Completed:
     err: str
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Value):
     """One rule as `iptables-save` spells it: the words after `-A CHAIN`."""
 
     chain: str
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Ruleset:
+class Ruleset(Value):
     """One table: the policy of each built-in chain (`-` for the user's own), and the rules in order."""
 
     policies: tuple[tuple[str, str], ...] = ()
@@ -99,8 +91,7 @@ class Ruleset:
         return tuple(rule for rule in self.rules if rule.chain == chain)
 
 
-@dataclass(frozen=True)
-class CloudRoute:
+class CloudRoute(Value):
     """A route of the vpc."""
 
     name: str
@@ -111,8 +102,7 @@ class CloudRoute:
     description: str = ""
 
 
-@dataclass(frozen=True)
-class EchoResult:
+class EchoResult(Value):
     """What came of a ping: answered, silence (believed only after a control was answered), or an error at once."""
 
     answered: bool

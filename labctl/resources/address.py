@@ -1,24 +1,25 @@
-"""IPv4 addresses: the bridge's, which is known beforehand, and the container's, which was reserved for it."""
+"""Addresses: the bridge's, which is known beforehand, and the container's, which was reserved for it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labctl.model.resource import Absent, Present, Seen
 from labctl.model.shell import Capture, Run, Shell, Var
 from labctl.model.store import reserved_address, store_folder
+from labctl.model.value import Value
 from labctl.resources.links import INTERFACE, find_link
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Node, Place
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect, Word
+    from labctl.model.values import Address
 
 
 def _observe(kernel: Kernel, place: Place, device: str, wanted: str) -> Seen:
     """Hold the addresses of a device against the wanted one; another address on it is a near miss."""
-    found = kernel.net(place).addresses()
+    found = _of_family(kernel.net(place).addresses(), wanted)
     if find_link(kernel, place, device) is None:
         return Absent(f"{place} has no {device}")
     on_device = [each.cidr for each in found if each.device == device]
@@ -36,18 +37,23 @@ def _observe(kernel: Kernel, place: Place, device: str, wanted: str) -> Seen:
 def _clear(kernel: Kernel, place: Place, device: str, wanted: str) -> None:
     """Take away the wanted address wherever it is, and what stands on the device in its place."""
     net = kernel.net(place)
-    has_wanted = any(each.device == device and each.cidr == wanted for each in net.addresses())
-    for each in net.addresses():
+    held = _of_family(net.addresses(), wanted)
+    has_wanted = any(each.device == device and each.cidr == wanted for each in held)
+    for each in held:
         if _host(each.cidr) == _host(wanted) or (each.device == device and not has_wanted):
             net.delete_address(each.device, each.cidr)
+
+
+def _of_family(addresses: tuple[Address, ...], wanted: str) -> tuple[Address, ...]:
+    """Leave out the other family's: they are no near misses."""
+    return tuple(each for each in addresses if (":" in each.cidr) == (":" in wanted))
 
 
 def _host(cidr: str) -> str:
     return cidr.partition("/")[0]
 
 
-@dataclass(frozen=True)
-class LinkAddress:
+class LinkAddress(Value):
     """An address that is known beforehand, on a node's device."""
 
     place: Place
@@ -89,8 +95,7 @@ class LinkAddress:
         )
 
 
-@dataclass(frozen=True)
-class ContainerAddress:
+class ContainerAddress(Value):
     """The address that is reserved for a container, on its eth0, with the prefix of the node's pod range."""
 
     node: Node

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labctl.model.lab import Place
 from labctl.model.resource import Absent, Foreign, Present, Seen
 from labctl.model.shell import Run, Shell
+from labctl.model.value import Value
 from labctl.resources.links import find_link
 
 if TYPE_CHECKING:
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from labctl.model.shell import Dialect
 
 
-@dataclass(frozen=True)
-class Bridge:
+class Bridge(Value):
     """A bridge of that name, and up."""
 
     node: str

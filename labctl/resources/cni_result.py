@@ -6,7 +6,6 @@ Shape: CNI specification 1.1.0, section 5 "Result Types", "ADD Success".
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import KernelRefused
@@ -14,6 +13,7 @@ from labctl.model.lab import Place
 from labctl.model.resource import Absent, Foreign, Present, Seen
 from labctl.model.shell import Capture, Pipe, Redirect, Run, Shell, Var
 from labctl.model.store import RESULTS_FOLDER
+from labctl.model.value import Value
 from labctl.resources.cni_schema import schema_fault
 from labctl.resources.links import INTERFACE, find_host_end, find_link
 
@@ -43,8 +43,7 @@ _JQ = """\
 }"""
 
 
-@dataclass(frozen=True)
-class CniResult:
+class CniResult(Value):
     """What a plug-in would print for a container, kept where libcni keeps results."""
 
     lab: Lab

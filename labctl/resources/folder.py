@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from labctl.model.resource import Absent, Foreign, Present, Seen
 from labctl.model.shell import Run, Shell
+from labctl.model.value import Value
 
 if TYPE_CHECKING:
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect
 
 
-@dataclass(frozen=True)
-class Folder:
+class Folder(Value):
     """A folder, with its parents. So many of the parents (`parents`) go with it when it goes, if they are empty."""
 
     node: str

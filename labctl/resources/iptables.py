@@ -5,12 +5,12 @@ The reading of rules is imported when a node is looked at: a lesson that is only
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labctl.errors import CannotTell, KernelRefused
 from labctl.model.resource import Absent, Present, Seen, Unknown
 from labctl.model.shell import Run, Shell
+from labctl.model.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from labctl.resources.iptables_semantics import Change
 
 
-@dataclass(frozen=True)
-class IptablesRule:
+class IptablesRule(Value):
     """A rule that does a job: to accept the traffic of `match`, or to give it the node's address.
 
     `match` holds the words of iptables(8) in the order in which the notes type them, `target` is ACCEPT or MASQUERADE.

@@ -7,12 +7,12 @@ present and to absent; a plan is worked out on copies of the table, so it holds 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from labctl.model.iptables_save import spell_words
 from labctl.model.resource import Absent, Present
+from labctl.model.value import Value
 from labctl.model.values import Rule, Ruleset
 from labctl.resources.iptables_reading.case import Case, Wanted
 from labctl.resources.iptables_reading.near import explain_near_miss
@@ -37,8 +37,7 @@ class Kind(StrEnum):
     SET_POLICY = "set_policy"
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Value):
     """One change to a chain: the rule's words, or the policy."""
 
     kind: Kind

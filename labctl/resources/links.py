@@ -21,16 +21,23 @@ def find_link(kernel: Kernel, place: Place, name: str) -> Link | None:
     return kernel.net(place).link(name)
 
 
-def find_host_end(kernel: Kernel, container: Container, end: Link) -> Link | None:
+def find_host_end(kernel: Kernel, container: Container, end: Link, likely: str = "") -> Link | None:
     """The link on the node that is the other end of a container's link; None if that is elsewhere.
 
-    Indexes of two namespaces may coincide: the number of the namespace is compared too.
+    Indexes of two namespaces may coincide: the number of the namespace is compared too. The one of the `likely` name
+    is looked at first: on a node there may be hundreds.
     """
     node = kernel.net(Place(container.node))
-    for link in node.links():
-        if link.index == end.peer_index and link.kind == end.kind and link.peer_index == end.index:
-            return link if link.peer_netns == node.number_of(container.place) else None
-    return None
+    found = node.link(likely) if likely else None
+    if found is None or not _is_other_end(found, end):
+        found = next((link for link in node.links() if _is_other_end(link, end)), None)
+    if found is None:
+        return None
+    return found if found.peer_netns == node.number_of(container.place) else None
+
+
+def _is_other_end(link: Link, end: Link) -> bool:
+    return link.index == end.peer_index and link.kind == end.kind and link.peer_index == end.index
 
 
 def reservation_faults(kernel: Kernel, node: Node, container: Container, network: str) -> tuple[str, ...]:

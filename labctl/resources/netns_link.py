@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labctl.model.resource import Absent, Foreign, Present, Seen
 from labctl.model.shell import Run, Shell, Var
+from labctl.model.value import Value
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container
@@ -17,8 +17,7 @@ NETNS_FOLDER = "/var/run/netns"
 """Where `ip netns` looks (ip-netns(8))."""
 
 
-@dataclass(frozen=True)
-class NetnsLink:
+class NetnsLink(Value):
     """/var/run/netns/NAME leads to the container's network namespace."""
 
     container: Container

@@ -6,13 +6,13 @@ lock file is left over when the store goes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused
 from labctl.model.resource import Absent, Foreign, Present, Seen
 from labctl.model.shell import Capture, Pipe, Redirect, Run, Shell, Var
 from labctl.model.store import read_reservations, store_folder
+from labctl.model.value import Value
 from labctl.resources.links import reservation_faults
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ _FAST = ("-T5", "--max-retries", "0", "--min-parallelism", "100", "--max-rtt-tim
 _NAMES = Run(("awk", "/^Nmap scan report/ {print $NF}"))
 
 
-@dataclass(frozen=True)
-class AddressStore:
+class AddressStore(Value):
     """The file of reserved addresses. It keeps three from ever being given away: network, bridge, broadcast."""
 
     lab: Lab
@@ -117,8 +116,7 @@ class AddressStore:
         )
 
 
-@dataclass(frozen=True)
-class Reservation:
+class Reservation(Value):
     """One address for one container: labctl takes the lowest that nobody has reserved and nobody answers for."""
 
     lab: Lab

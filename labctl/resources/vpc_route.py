@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labctl.model.resource import Absent, Present, Seen
 from labctl.model.shell import Run, Shell
+from labctl.model.value import Value
 from labctl.model.values import CloudRoute
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 _GCLOUD = ("gcloud", "compute", "routes")
 
 
-@dataclass(frozen=True)
-class VpcRoute:
+class VpcRoute(Value):
     """The vpc sends a node's pod range to that node. What the route is called is free."""
 
     lab: Lab

@@ -106,6 +106,7 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
         "sudo": _SUDO,
         "labctl": _launcher(code, "labctl.__main__"),
         "gcloud": _launcher(code, "labctl.cli.gcloud"),
+        "labnet": plugin_launcher(code),
     }
     if backend:
         for name in ("iptables", "iptables-save", "iptables-restore"):
@@ -113,6 +114,13 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
             programs[name] = f'#!/bin/sh\nexec {own} "$@"\n'
     scripts = tuple(Text(str(BIN / name), content, 0o755) for name, content in programs.items())
     return (*scripts, Text(str(BASHRC), _BASHRC))
+
+
+def plugin_launcher(code: Path) -> str:
+    """The CNI plug-in as an executable: an absolute interpreter that hears nothing of its caller's environment."""
+    interpreter = Path(sys.executable).resolve()
+    start = f"import sys\nsys.path.insert(0, {str(code)!r})\nfrom labctl.cni.plugin import run\n\nrun()\n"
+    return f"#!{interpreter} -ISB\n{start}"
 
 
 def _launcher(code: Path, module: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from labctl.model.value import Value
 from labctl.model.values import Rule, Ruleset
 from labctl.resources.iptables_reading.traffic import (
     ADDRESSES,
@@ -35,8 +35,7 @@ _BRIDGES_OF_OTHERS = ("docker", "br-", "virbr", "lxcbr", "lxdbr", "incusbr", "po
 _PORTS = frozenset(("--dport", "--sport", "--dports", "--sports", "--ports", "--icmp-type"))
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Value):
     """The rule that is wanted. `IptablesRule` says what each field means."""
 
     table: str
@@ -64,8 +63,7 @@ class Wanted:
         return read_rule(Rule(self.chain, self.words))
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Value):
     """A wanted rule and a table; everything else here follows from the two."""
 
     wanted: Wanted

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labctl.model.iptables_save import parse_save
 from labctl.model.resource import Absent, Present
+from labctl.model.value import replace
 from labctl.resources.iptables_semantics import judge
 
 if TYPE_CHECKING:

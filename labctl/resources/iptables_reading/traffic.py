@@ -8,10 +8,10 @@ So the sets are finite, and cutting a box by a rule is exact. (Header space anal
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 from itertools import chain as concatenate
 from typing import TYPE_CHECKING, TypeAlias
 
+from labctl.model.value import Value
 from labctl.resources.iptables_reading.words import STATES, Term, read_mark, read_range
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ _OTHER = "?"  # all names that no rule names; no interface and no protocol is ca
 _END = 1 << 32
 
 
-@dataclass(frozen=True)
-class Space:
+class Space(Value):
     """The values that a set of rules can tell apart."""
 
     cuts: tuple[int, ...]

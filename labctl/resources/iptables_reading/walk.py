@@ -6,11 +6,11 @@ the next one as well. So an accepting rule with one never accepts *all* of anyth
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from labctl.errors import CannotTell
+from labctl.model.value import Value, replace
 from labctl.resources.iptables_reading.traffic import contains, intersect, subtract
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ class Outcome(StrEnum):
 VERDICTS = frozenset((Outcome.GOOD, Outcome.WRONG, Outcome.BAD))
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(Value):
     """A part of the traffic and what became of it.
 
     `path` holds the jumps and the rule that decided, last; for POLICY, the RETURN or `-g` that led there, if one did.
@@ -56,15 +55,13 @@ class Leaf:
         return self.path[-1]
 
 
-@dataclass(frozen=True)
-class _Flow:
+class _Flow(Value):
     box: Box
     sure: bool = True
     returned_by: Reading | None = None
 
 
-@dataclass(frozen=True)
-class Walk:
+class Walk(Value):
     """Chains to send traffic through. Verdicts in `ignore` are noted, but take nothing away from what follows."""
 
     space: Space

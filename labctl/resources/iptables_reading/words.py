@@ -6,11 +6,11 @@ before the option that it turns round, `-j` or `-g` last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 from labctl.model.iptables_save import spell_words
+from labctl.model.value import Value
 
 if TYPE_CHECKING:
     from labctl.model.values import Rule
@@ -33,8 +33,7 @@ _SILENT = frozenset(("comment", "conntrack", "icmp", "iprange", "mark", "multipo
 STATES = frozenset(("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"))
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(Value):
     """One limit: the packet's `dimension` is (or, negated, is not) among `value`, spelled as iptables does."""
 
     dimension: str
@@ -42,8 +41,7 @@ class Term:
     negated: bool = False
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Value):
     """A rule as read. `unknown` holds the words of its matches that we do not understand; they only ever narrow it."""
 
     chain: str

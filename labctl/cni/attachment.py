@@ -1,0 +1,149 @@
+"""What one attachment is made of: the resources of steps 0, 2, 3, 5 and 6, for a container that a runtime made."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from labctl.cni.failure import NAME_TAKEN, REFUSED, CniFailure
+from labctl.kernel.plugin_kernel import HERE
+from labctl.model.lab import Container
+from labctl.model.resource import Absent, Foreign, Present, Unknown, state_of
+from labctl.model.value import Value
+from labctl.resources.address import LinkAddress
+from labctl.resources.bridge import Bridge
+from labctl.resources.netns_link import NetnsLink
+from labctl.resources.route import DefaultRoute
+from labctl.resources.veth import VethPair
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labctl.cni.config import Configuration
+    from labctl.kernel.plugin_kernel import PluginKernel
+    from labctl.model.resource import Resource
+
+_MARK = "lab"
+
+
+class Given(Value):
+    """An address that a container was given, with its prefix, and the gateway that goes with it (or an empty text)."""
+
+    cidr: str
+    gateway: str
+
+
+def host_end(network: str, attachment: tuple[str, str]) -> str:
+    """What the node's end of an attachment's cable is called: 15 letters, the same at every call.
+
+    DEL may know nothing but this. The first four of the digest are the network's, by which GC tells its own.
+    """
+    return host_end_prefix(network) + _digest(*attachment)[:8]
+
+
+def host_end_prefix(network: str) -> str:
+    """With what the names of a network's cables begin."""
+    return _MARK + _digest(network)[:4]
+
+
+def _digest(*words: str) -> str:
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()
+
+
+class Attachment(Value):
+    """One interface of one container in one network."""
+
+    configuration: Configuration
+    container_id: str
+    interface: str
+    given: tuple[Given, ...]
+
+    @cached_property
+    def container(self) -> Container:
+        """The container as the resources see it."""
+        return Container(self.container_id, HERE.node)
+
+    @property
+    def link(self) -> NetnsLink:
+        """The name by which `ip netns` finds it."""
+        return NetnsLink(self.container)
+
+    @property
+    def cable(self) -> VethPair:
+        """The cable, whose end on the node sends back what came in by it: a pod may call itself by a Service."""
+        return VethPair(
+            self.container,
+            self.configuration.bridge,
+            interface=self.interface,
+            called=host_end(self.configuration.name, (self.container_id, self.interface)),
+            hairpin=True,
+            alone=False,
+        )
+
+    def of_node(self) -> tuple[Resource, ...]:
+        """What all containers of the network share: the bridge, its addresses, the rules."""
+        bridge = self.configuration.bridge
+        prefixes = [(each.gateway, each.cidr.rpartition("/")[2]) for each in self.given if each.gateway]
+        addresses = tuple(LinkAddress(HERE, bridge, f"{gateway}/{prefix}") for gateway, prefix in prefixes)
+        return (Bridge(HERE.node, bridge), *addresses, *self.rules())
+
+    def rules(self) -> tuple[Resource, ...]:
+        """The rules of steps 5 and 6, for each family of the configuration."""
+        from labctl.cni.rules import make_rules
+
+        return make_rules(self.configuration, self.given)
+
+    def routes(self) -> tuple[DefaultRoute, ...]:
+        """The routes that the configuration asks for; without any, everything goes to the bridge."""
+        gateways = {":" in each.gateway: each.gateway for each in reversed(self.given) if each.gateway}
+        wanted = self.configuration.routes or tuple(("::/0" if six else "0.0.0.0/0", "") for six in sorted(gateways))
+        made = []
+        for destination, via in wanted:
+            gateway = via or gateways.get(":" in destination, "")
+            if gateway:
+                spelled = "default" if destination in ("0.0.0.0/0", "::/0") else destination
+                made.append(DefaultRoute(self.container, gateway, spelled))
+        return tuple(made)
+
+    def of_container(self) -> tuple[Resource, ...]:
+        """What is this container's alone, in the order in which it is made."""
+        addresses = tuple(LinkAddress(self.container.place, self.interface, each.cidr) for each in self.given)
+        return (self.link, self.cable, *addresses, *self.routes())
+
+
+def forget_name(attachment: Attachment, kernel: PluginKernel) -> None:
+    """Remove the name of the namespace if it is a link; what `ip netns add` mounted is its maker's."""
+    info = kernel.files(HERE.node).info(attachment.link.path)
+    if info and info.kind == "link":
+        kernel.files(HERE.node).remove(attachment.link.path)
+
+
+def ensure_shared(resources: Sequence[Resource], kernel: PluginKernel) -> None:
+    """Make what the node's containers share, where it is missing; what somebody else has made differently stays.
+
+    Raises:
+        CniFailure: 100 if the bridge's name is taken, 102 if something is not as it should be and not ours to change.
+    """
+    for resource in resources:
+        seen = resource.observe(kernel.port)
+        match seen:
+            case Foreign(why):
+                raise CniFailure(NAME_TAKEN, why)
+            case Unknown(why):
+                raise CniFailure(REFUSED, why)
+            case Present(drift) if drift and isinstance(resource, LinkAddress):
+                raise CniFailure(REFUSED, drift[0])
+            case Absent() | Present(drift=(_, *_)):
+                resource.apply(kernel.port)
+
+
+def faults_of(resources: Sequence[Resource], kernel: PluginKernel) -> tuple[str, ...]:
+    """What is missing or wrong, a sentence each, the first cause first."""
+    said = []
+    for resource in resources:
+        seen = resource.observe(kernel.port)
+        state, why = state_of(seen)
+        if state != "present":
+            said.append(why or f"{resource.key} is {state}")
+    return tuple(said)

@@ -1,0 +1,61 @@
+"""Delegated IPAM: another executable of CNI_PATH gives the addresses (specification 1.1.0, section 4)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from labctl.cni.attachment import Given
+from labctl.cni.failure import BAD_CONFIGURATION, DELEGATE_FAILED, CniFailure
+from labctl.errors import ToolMissing
+from labctl.kernel import spawn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from labctl.cni.config import Configuration
+    from labctl.cni.request import Request
+
+_PASSED_ON = ("CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH", "PATH")
+
+
+def delegate(request: Request, configuration: Configuration, environment: Mapping[str, str], command: str) -> Any:  # noqa: ANN401 (whatever JSON it prints)
+    """Call the IPAM plug-in with the environment and the configuration that we got; give what it printed.
+
+    Raises:
+        CniFailure: its own error, or 104 where it says none; 7 if CNI_PATH has no such executable.
+    """
+    try:
+        path = spawn.find(configuration.ipam, request.path)
+    except ToolMissing:
+        folders = ":".join(request.path) or "empty"
+        what = f"ipam.type is {configuration.ipam!r}; expected an executable in CNI_PATH, which is {folders}"
+        raise CniFailure(BAD_CONFIGURATION, what) from None
+    told = {name: environment[name] for name in _PASSED_ON if name in environment} | {"CNI_COMMAND": command}
+    done = spawn.run((path,), json.dumps(configuration.raw), told)
+    try:
+        said = json.loads(done.out) if done.out.strip() else {}
+    except ValueError:
+        said = {}
+    if done.code == 0:
+        return said
+    if isinstance(said, dict) and isinstance(said.get("code"), int):
+        raise CniFailure(said["code"], f"{configuration.ipam}: {said.get('msg', '')}", str(said.get("details", "")))
+    what = (done.err.strip() or done.out.strip() or f"exit code {done.code}").splitlines()[-1]
+    raise CniFailure(DELEGATE_FAILED, f"{configuration.ipam} failed: {what}")
+
+
+def read_given(result: object) -> tuple[Given, ...]:
+    """The addresses in an IPAM plug-in's result, or in that of an earlier ADD.
+
+    Raises:
+        CniFailure: 104 if there are none.
+    """
+    ips = result.get("ips") if isinstance(result, dict) else None
+    try:
+        given = tuple(Given(str(each["address"]), str(each.get("gateway", ""))) for each in ips or ())
+    except (TypeError, KeyError, AttributeError):
+        given = ()
+    if not given:
+        raise CniFailure(DELEGATE_FAILED, "the IPAM plug-in gave no address")
+    return given

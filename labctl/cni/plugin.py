@@ -1,0 +1,98 @@
+"""The plug-in `labnet` as a runtime calls it: reads the environment and standard input, prints JSON, exits 0 or 1.
+
+Errors go to standard output as well: the specification's section 2 says standard error, every runtime reads the other.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from labctl.cni.failure import DEFECT, NO_IO, NOT_JSON, REFUSED, CniFailure
+from labctl.cni.request import Request, read_request
+from labctl.cni.versions import NEWEST, SUPPORTED, check_version, dress, refuse_before
+from labctl.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FIRST = {"CHECK": "0.4.0", "STATUS": "1.1.0", "GC": "1.1.0"}
+_MOST_BYTES = 16 << 20
+
+
+def main() -> int:
+    """Answer one call."""
+    os.umask(0o022)
+    raw: dict[str, Any] = {}
+    try:
+        request = read_request(os.environ)
+        raw = _read_configuration(sys.stdin.buffer.read(_MOST_BYTES))
+        answer = _answer(request, raw, os.environ)
+    except CniFailure as failure:
+        return _fail(failure, raw)
+    except LabError as error:
+        return _fail(CniFailure(REFUSED, error.what, error.hint), raw)
+    except OSError as error:
+        return _fail(CniFailure(NO_IO, f"{error.filename or 'the kernel'}: {error.strerror or error}"), raw)
+    except Exception as error:  # noqa: BLE001 (the last resort: a runtime gets JSON, never a traceback)
+        return _fail(CniFailure(DEFECT, f"a defect of labnet: {type(error).__name__}: {error}"), raw)
+    if answer is not None:
+        _print(answer)
+    return 0
+
+
+def _read_configuration(data: bytes) -> dict[str, Any]:
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        said = "standard input is empty" if not data.strip() else f"standard input is not JSON: {error}"
+        raise CniFailure(NOT_JSON, said) from None
+    if not isinstance(raw, dict):
+        raise CniFailure(NOT_JSON, f"standard input is {type(raw).__name__}; expected an object")
+    return raw
+
+
+def _answer(request: Request, raw: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any] | None:
+    if request.command == "VERSION":
+        # Podman asks so first, with dummy variables, and drops a network whose version is not listed.
+        asked = raw.get("cniVersion")
+        return {"cniVersion": asked if isinstance(asked, str) else NEWEST, "supportedVersions": list(SUPPORTED)}
+    version = check_version(raw)
+    refuse_before(version, _FIRST.get(request.command, SUPPORTED[0]), request.command)
+    from labctl.cni.call import Call
+    from labctl.cni.config import read_configuration
+
+    call = Call(request, read_configuration(raw), environment)
+    if request.command == "ADD":
+        from labctl.cni.add import add
+
+        return dress(add(call), version)
+    if request.command == "DEL":
+        from labctl.cni.delete import delete
+
+        delete(call)
+    else:
+        from labctl.cni import upkeep
+
+        {"CHECK": upkeep.check, "STATUS": upkeep.status, "GC": upkeep.collect}[request.command](call)
+    return None
+
+
+def _fail(failure: CniFailure, raw: dict[str, Any]) -> int:
+    version = raw.get("cniVersion")
+    _print(failure.as_json(version if version in SUPPORTED else NEWEST))
+    return 1
+
+
+def run() -> NoReturn:
+    """Be the executable. Nothing is left to be tidied up at the end, and tidying up would take its time."""
+    gc.disable()
+    os._exit(main())
+
+
+def _print(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,73 @@
+"""The answer to ADD, built from what the kernel holds (specification 1.1.0, section 5, "ADD Success")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from labctl.kernel.plugin_kernel import HERE
+
+if TYPE_CHECKING:
+    from labctl.cni.attachment import Attachment
+    from labctl.kernel.plugin_kernel import PluginKernel
+
+
+def build_result(attachment: Attachment, kernel: PluginKernel) -> dict[str, Any]:
+    """Tell of the bridge, of both ends of the cable, of addresses and routes; behind what an earlier plug-in told."""
+    configuration, place = attachment.configuration, attachment.container.place
+    before = configuration.previous or {}
+    end = kernel.net(place).link(attachment.interface)
+    outside = (configuration.bridge, attachment.cable.host_name)
+    links = [kernel.net(HERE).link(name) for name in outside]
+    interfaces = [
+        *before.get("interfaces", []),
+        *({"name": link.name, "mac": link.mac} for link in links if link),
+        {"name": attachment.interface, "mac": end.mac if end else "", "sandbox": kernel.netns},
+    ]
+    ips = [
+        {"address": each.cidr, **({"gateway": each.gateway} if each.gateway else {}), "interface": len(interfaces) - 1}
+        for each in attachment.given
+    ]
+    routes = [{"dst": _spell(each.destination, each.gateway), "gw": each.gateway} for each in attachment.routes()]
+    return {
+        "interfaces": interfaces,
+        "ips": [*before.get("ips", []), *ips],
+        "routes": [*before.get("routes", []), *routes],
+        "dns": configuration.dns or before.get("dns", {}),
+    }
+
+
+def faults_of_result(attachment: Attachment, kernel: PluginKernel) -> tuple[str, ...]:
+    """Where what an ADD answered and the kernel differ, a sentence each."""
+    previous = attachment.configuration.previous or {}
+    said: list[str] = []
+    ours = [
+        each
+        for each in _objects(previous, "interfaces")
+        if each.get("name") == attachment.interface and each.get("sandbox")
+    ]
+    if not ours:
+        said.append(f"prevResult names no interface {attachment.interface} with a sandbox")
+    end = kernel.net(attachment.container.place).link(attachment.interface)
+    said += [
+        f"{attachment.interface} has the mac {end.mac}; prevResult says {each['mac']}"
+        for each in ours[-1:]
+        if end and each.get("mac") and str(each["mac"]).lower() != end.mac
+    ]
+    told = {str(each.get("address")) for each in _objects(previous, "ips")}
+    said += [
+        f"prevResult does not have the address {each.cidr} of {attachment.interface}"
+        for each in attachment.given
+        if each.cidr not in told
+    ]
+    return tuple(said)
+
+
+def _objects(result: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    value = result.get(key)
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _spell(destination: str, gateway: str) -> str:
+    if destination != "default":
+        return destination
+    return "::/0" if ":" in gateway else "0.0.0.0/0"

@@ -1,0 +1,140 @@
+"""The node's own store of addresses: the file that step 1 keeps, `ADDRESS OWNER [INTERFACE]` a line, under its lock.
+
+A line with an interface is an attachment of the plug-in's; one without was made by hand and is only respected.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, TypeAlias
+
+from labctl.cni.failure import NO_ADDRESS, NO_IO, TRY_LATER, CniFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from labctl.cni.config import Host, Range
+    from labctl.kernel.files import NodeFiles
+
+    Attachment: TypeAlias = tuple[str, str]
+
+_PATIENCE_SECONDS = 20.0
+_PAUSE_SECONDS = 0.005
+_ATTACHMENT_WORDS = 3
+
+
+@contextmanager
+def locked(folder: str) -> Iterator[None]:
+    """Hold the store's lock: the folder itself (flock(2)), as step 1 does; it dies with its holder.
+
+    Raises:
+        CniFailure: 11 if somebody holds it for too long, 5 if there is no folder to be had.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise CniFailure(NO_IO, f"the store {folder} cannot be opened: {error.strerror}") from None
+    try:
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise CniFailure(TRY_LATER, f"somebody else holds the lock of {folder}") from None
+                time.sleep(_PAUSE_SECONDS)
+        yield
+    finally:
+        os.close(held)
+
+
+class Store:
+    """The addresses of one network. Its lock must be held by whoever changes it."""
+
+    def __init__(self, files: NodeFiles, folder: str) -> None:
+        """Read it.
+
+        Raises:
+            CniFailure: 5 if it cannot be read, or holds what is no store; nothing is changed then.
+        """
+        self._files, self._path = files, f"{folder}/reserved"
+        try:
+            text = files.read(self._path) or ""
+        except OSError as error:
+            raise CniFailure(NO_IO, f"{self._path} cannot be read: {error.strerror}") from None
+        self._lines = [line.split() for line in text.splitlines() if line.strip()]
+        for line in self._lines:
+            if len(line) not in (_ATTACHMENT_WORDS - 1, _ATTACHMENT_WORDS) or not _is_address(line[0]):
+                said = f"{self._path} is corrupt: {' '.join(line)[:80]!r} is not 'ADDRESS OWNER'"
+                raise CniFailure(NO_IO, f"{said}; nothing was changed")
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """What the plug-in has given addresses to."""
+        return tuple(dict.fromkeys((line[1], line[2]) for line in self._lines if len(line) == _ATTACHMENT_WORDS))
+
+    def of(self, attachment: Attachment) -> tuple[str, ...]:
+        """The addresses of an attachment, in the order in which it got them."""
+        return tuple(line[0] for line in self._lines if tuple(line[1:]) == attachment)
+
+    def take(self, attachment: Attachment, sets: Sequence[Sequence[Range]], answering: frozenset[str]) -> None:
+        """Give an attachment the lowest free address of each set; what a killed ADD left of it goes first.
+
+        Raises:
+            CniFailure: 103 if one has none left, 5 if it cannot be written; nothing is changed then.
+        """
+        self._lines = [line for line in self._lines if tuple(line[1:]) != attachment]
+        for ranges in sets:
+            free = self.find_free(ranges, answering)
+            if free is None:
+                spelled = ", ".join(str(each.subnet) for each in ranges)
+                raise CniFailure(NO_ADDRESS, f"no address of {spelled} is free", f"see {self._path}")
+            self._lines.append([str(free), *attachment])
+        self._write()
+
+    def find_free(self, ranges: Sequence[Range], answering: frozenset[str] = frozenset()) -> Host | None:
+        """The lowest address that is neither given away nor the bridge's nor somebody's who answers."""
+        given = [line[0] for line in self._lines]
+        taken = {int(ip_address(each)) for each in (*given, *answering)}
+        for each in ranges:
+            kept = taken | {int(each.gateway), int(each.subnet[0])}
+            number = int(each.first)
+            while number in kept:
+                number += 1
+            if number <= int(each.last):
+                return each.subnet[number - int(each.subnet[0])]
+        return None
+
+    def release(self, *attachments: Attachment) -> None:
+        """Take addresses back; whoever has none is success.
+
+        Raises:
+            CniFailure: 5 if it cannot be written.
+        """
+        kept = [line for line in self._lines if tuple(line[1:]) not in attachments]
+        if len(kept) != len(self._lines):
+            self._lines = kept
+            self._write()
+
+    def _write(self) -> None:
+        try:
+            if self._lines:
+                self._files.write(self._path, "".join(f"{' '.join(line)}\n" for line in self._lines))
+            else:
+                self._files.remove(self._path)
+        except OSError as error:
+            raise CniFailure(NO_IO, f"{self._path} cannot be written: {error.strerror}; nothing was changed") from None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

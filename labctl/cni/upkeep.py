@@ -1,0 +1,127 @@
+"""CHECK, STATUS and GC: what a runtime asks of attachments that stand."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from labctl.cni.attachment import Attachment, Given, faults_of, forget_name, host_end, host_end_prefix
+from labctl.cni.failure import BAD_CONFIGURATION, NOT_AS_IT_SHOULD_BE, NOT_READY, CniFailure
+from labctl.cni.store import locked
+from labctl.errors import ToolMissing
+from labctl.kernel import spawn
+from labctl.kernel.plugin_kernel import HERE
+
+if TYPE_CHECKING:
+    from labctl.cni.call import Call
+
+_TOOLS = ("ip", "iptables", "iptables-save")
+_VALID = "cni.dev/valid-attachments"
+
+
+def check(call: Call) -> None:
+    """Hold the attachment against the kernel.
+
+    Raises:
+        CniFailure: 101, naming what is missing or wrong.
+    """
+    call.check_netns()
+    if call.configuration.previous is None:
+        raise CniFailure(BAD_CONFIGURATION, "prevResult is missing; CHECK needs what ADD answered")
+    from labctl.cni.result import faults_of_result
+
+    attachment = call.attachment(_given_before(call))
+    if not (faults := faults_of((attachment.link,), call.kernel)):
+        call.kernel.net(HERE).expect(attachment.cable.host_name, call.configuration.bridge)
+        resources = (*attachment.of_container()[1:], *attachment.of_node())
+        faults = faults_of(resources, call.kernel) or faults_of_result(attachment, call.kernel)
+    if faults:
+        raise CniFailure(NOT_AS_IT_SHOULD_BE, faults[0], "; ".join(faults[1:]))
+
+
+def _given_before(call: Call) -> tuple[Given, ...]:
+    if call.configuration.ipam:
+        from labctl.cni.delegate import read_given
+
+        call.delegate("CHECK")
+        return read_given(call.configuration.previous)
+    given = tuple(call.dress(call.store.of(call.request.attachment)))
+    if not given:
+        what = f"no address is reserved for {' '.join(call.request.attachment)} in {call.configuration.folder}"
+        raise CniFailure(NOT_AS_IT_SHOULD_BE, what)
+    return given
+
+
+def status(call: Call) -> None:
+    """Tell whether an ADD could succeed now.
+
+    Raises:
+        CniFailure: 50, naming what is missing.
+    """
+    for tool in _TOOLS:
+        try:
+            spawn.find(tool)
+        except ToolMissing as missing:
+            raise CniFailure(NOT_READY, missing.what) from None
+    name = call.configuration.bridge
+    bridge = call.kernel.net(HERE).link(name)
+    if bridge and bridge.kind != "bridge":
+        raise CniFailure(NOT_READY, f"{name} is not a bridge but {bridge.kind or 'something else'}")
+    if call.configuration.ipam:
+        call.delegate("STATUS")
+    else:
+        _check_store(call)
+
+
+def _check_store(call: Call) -> None:
+    folder = call.configuration.folder
+    try:
+        with locked(folder):
+            store = call.store
+    except CniFailure as failure:
+        raise CniFailure(NOT_READY, failure.msg) from None
+    if not os.access(folder, os.W_OK):
+        raise CniFailure(NOT_READY, f"the store {folder} cannot be written")
+    if any(store.find_free(ranges) is None for ranges in call.configuration.range_sets):
+        raise CniFailure(NOT_READY, f"no address is free; see {folder}/reserved")
+
+
+def collect(call: Call) -> None:
+    """Take away every attachment of the network that the runtime does not name.
+
+    Raises:
+        CniFailure: 7 if it names none at all, not even an empty list: then nothing is taken away.
+    """
+    valid = _read_valid(call.configuration.raw)
+    kept = {host_end(call.configuration.name, each) for each in valid}
+    prefix = host_end_prefix(call.configuration.name)
+    node = call.kernel.net(HERE)
+    for link in node.links():
+        if link.kind == "veth" and link.name.startswith(prefix) and link.name not in kept:
+            node.delete_link(link.name)
+    if call.configuration.ipam:
+        call.delegate("GC")
+    elif os.path.isdir(call.configuration.folder):
+        with locked(call.configuration.folder):
+            store = call.store
+            stale = tuple(each for each in store.attachments if each not in valid)
+            store.release(*stale)
+        _forget_names(call, {name for name, _ in stale} - {name for name, _ in valid})
+
+
+def _forget_names(call: Call, containers: set[str]) -> None:
+    for name in containers:
+        forget_name(Attachment(call.configuration, name, "", ()), call.kernel)
+
+
+def _read_valid(raw: dict[str, Any]) -> set[tuple[str, str]]:
+    entries = raw.get(_VALID)
+    if not isinstance(entries, list):
+        raise CniFailure(BAD_CONFIGURATION, f"{_VALID} is {entries!r:.80}; expected the list of attachments that stay")
+    valid = set()
+    for each in entries:
+        pair = (each.get("containerID"), each.get("ifname")) if isinstance(each, dict) else (None, None)
+        if not all(isinstance(part, str) for part in pair):
+            raise CniFailure(BAD_CONFIGURATION, f"{_VALID} has {each!r:.80}; expected containerID and ifname")
+        valid.add((str(pair[0]), str(pair[1])))
+    return valid
