@@ -64,6 +64,7 @@ def tokens(lab: Lab, node: Node) -> dict[str, str]:
         "first_address": str(node.pod_range[2]),
         "second_address": str(node.pod_range[min(3, node.pod_range.num_addresses - 2)]),
         "third_address": str(node.pod_range[min(4, node.pod_range.num_addresses - 2)]),
+        "guest": lab.guest(node).name,
         "other_node": other.name,
         "other_address": str(other.address),
         "other_pod_range": str(other.pod_range),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused, ToolMissing, WorldGone
-from labctl.model.lab import Container, Place
+from labctl.model.lab import NETNS_FOLDER, Container, Place
 from labctl.model.probe import Answer, Ping, Probe, Reserved, RouteVia, SeenFrom, Succeeds
 from labctl.model.store import reserved_address
 
@@ -25,6 +25,7 @@ class Prober:
     def __init__(self, kernel: Kernel, lab: Lab) -> None:
         """Ask through this kernel."""
         self._kernel, self._lab = kernel, lab
+        self._born = {container.place for container in lab.containers}
 
     def ask(self, probes: Sequence[Probe]) -> tuple[Answer, ...]:
         """Ask all; the answers come in the order of the probes."""
@@ -33,6 +34,9 @@ class Prober:
         talks: dict[int, SeenFrom] = {}
         homes: dict[int, Reserved] = {}
         for number, probe in enumerate(probes):
+            if self._is_unborn(probe.question.source):
+                answers[number] = Answer(yes=False, why=f"there is no container {probe.question.source.container} yet")
+                continue
             match probe.question:
                 case Ping(source, target):
                     address = self._address(target)
@@ -48,6 +52,12 @@ class Prober:
                     answers[number] = self._ask_one(question)
         answers |= self._ping(pings) | self._converse(talks) | self._ask_reserved(homes)
         return tuple(self._judge(probe, answers[number]) for number, probe in enumerate(probes))
+
+    def _is_unborn(self, place: Place) -> bool:
+        """Tell whether a place is a container that the lab's own runtime is yet to make."""
+        if not place.container or place in self._born:
+            return False
+        return self._kernel.files(place.node).info(f"{NETNS_FOLDER}/{place.container}") is None
 
     def _address(self, target: Container | str) -> str | Answer:
         """The address behind a target: a container's is the one that its node has reserved for it."""

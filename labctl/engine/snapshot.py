@@ -6,17 +6,18 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from labctl.model.lab import INTERNET, VPC, Place
+from labctl.errors import KernelRefused
+from labctl.model.lab import INTERNET, NETNS_FOLDER, VPC, Place
 
 if TYPE_CHECKING:
-    from labctl.model.lab import Lab, Node
+    from labctl.model.lab import Container, Lab, Node
     from labctl.model.ports import Kernel
     from labctl.model.values import Link, Ruleset
 
 SCHEMA = 1
 _TABLES = ("filter", "nat", "mangle", "raw", "security")
 _SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
-_STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d")
+_STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin")
 _NETNS = "/run/netns"
 _BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 
@@ -24,12 +25,14 @@ _BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 def take(kernel: Kernel, lab: Lab) -> dict[str, Any]:
     """Look at everything that the course may touch. Shape: docs/json.md."""
     kernel.refresh()
-    places = [VPC, INTERNET, *(place for node in lab.nodes for place in (node.place, *_containers(node)))]
+    places = [VPC, INTERNET]
+    for node in lab.nodes:
+        places += [node.place, *(each.place for each in _containers(kernel, lab, node))]
     names = _Names(kernel, lab, places)
     return {
         "schema": SCHEMA,
         "places": {str(place): _place(kernel, place, names) for place in places},
-        "nodes": {node.name: _node(kernel, node, names) for node in lab.nodes},
+        "nodes": {node.name: _node(kernel, lab, node, names) for node in lab.nodes},
         "vpc_routes": [
             {
                 "destination": route.destination,
@@ -47,8 +50,16 @@ def spell(snapshot: dict[str, Any]) -> str:
     return json.dumps(snapshot, indent=1, sort_keys=True) + "\n"
 
 
-def _containers(node: Node) -> tuple[Place, ...]:
-    return tuple(container.place for container in node.containers)
+def _containers(kernel: Kernel, lab: Lab, node: Node) -> tuple[Container, ...]:
+    """The node's containers, and the one that the lab's own runtime has made, if it has."""
+    guest = lab.guest(node)
+    if kernel.files(node.name).info(f"{NETNS_FOLDER}/{guest.name}") is None:
+        return node.containers
+    try:
+        made = bool(kernel.net(guest.place).links())
+    except KernelRefused:  # something that is no namespace has the name
+        made = False
+    return (*node.containers, guest) if made else node.containers
 
 
 class _Names:
@@ -58,6 +69,7 @@ class _Names:
         self.links: dict[Place, tuple[Link, ...]] = {place: kernel.net(place).links() for place in places}
         self._kernel = kernel
         self._macs = {mac: name for place in places for mac, name in _owners(place, self.links[place])}
+        # A guest's path is its name, the same in every world.
         self._paths = {kernel.namespace_path(each.place): f"<netns of {each.name}>" for each in lab.containers}
         self._numbers: dict[tuple[Place, int], Place] = {}
         for place in places:
@@ -124,7 +136,7 @@ def _place(kernel: Kernel, place: Place, names: _Names) -> dict[str, Any]:
     }
 
 
-def _node(kernel: Kernel, node: Node, names: _Names) -> dict[str, Any]:
+def _node(kernel: Kernel, lab: Lab, node: Node, names: _Names) -> dict[str, Any]:
     firewall = kernel.firewall(node.name)
     tables = {name: _table(name, firewall.table(name)) for name in _TABLES}
     return {
@@ -134,7 +146,7 @@ def _node(kernel: Kernel, node: Node, names: _Names) -> dict[str, Any]:
         "files": {
             path: content
             for folder in (*_STATE_FOLDERS, _NETNS)
-            for path, content in _files(kernel, node, folder, names).items()
+            for path, content in _files(kernel, lab, node, folder, names).items()
         },
     }
 
@@ -149,7 +161,7 @@ def _table(name: str, ruleset: Ruleset) -> list[str]:
     return [*sorted(policies), *(f"-A {rule.chain} {' '.join(rule.words)}" for rule in ruleset.rules)]
 
 
-def _files(kernel: Kernel, node: Node, path: str, names: _Names) -> dict[str, str]:
+def _files(kernel: Kernel, lab: Lab, node: Node, path: str, names: _Names) -> dict[str, str]:
     files = kernel.files(node.name)
     info = files.info(path)
     if info is None:
@@ -157,17 +169,17 @@ def _files(kernel: Kernel, node: Node, path: str, names: _Names) -> dict[str, st
     if info.kind == "folder":
         found = {f"{path}/": ""}
         for name in files.names(path):
-            found |= _files(kernel, node, f"{path}/{name}", names)
+            found |= _files(kernel, lab, node, f"{path}/{name}", names)
         return found
     if info.kind == "link":
         return {path: f"-> {names.text(info.target)}"}
     if info.kind != "file":
         return {path: f"<{info.kind}>"}
-    return {path: names.text(files.read(path) or "") or _mounted(kernel, node, path)}
+    return {path: names.text(files.read(path) or "") or _mounted(kernel, lab, node, path)}
 
 
-def _mounted(kernel: Kernel, node: Node, path: str) -> str:
+def _mounted(kernel: Kernel, lab: Lab, node: Node, path: str) -> str:
     """Whose network namespace is mounted on a file without text (`ip netns attach`); empty if no container's."""
     files = kernel.files(node.name)
-    owners = (each.name for each in node.containers if files.same_namespace(path, each.place))
+    owners = (each.name for each in _containers(kernel, lab, node) if files.same_namespace(path, each.place))
     return next((f"<netns of {name}>" for name in owners), "")

@@ -41,8 +41,9 @@ class NodeFiles:
             return None
         if stat.S_ISLNK(mode):
             return FileInfo("link", os.readlink(path))
-        kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "folder"}
-        return FileInfo(kinds.get(stat.S_IFMT(mode), "other"))
+        if stat.S_ISREG(mode):
+            return FileInfo("file", executable=bool(mode & stat.S_IXUSR))
+        return FileInfo("folder" if stat.S_ISDIR(mode) else "other")
 
     def read(self, path: str) -> str | None:
         """Read a text file of at most 1 MiB; what is not UTF-8 is replaced."""
@@ -67,13 +68,14 @@ class NodeFiles:
         except (FileNotFoundError, NotADirectoryError):
             return ()
 
-    def write(self, path: str, text: str) -> None:
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Write a text file whole, or not at all."""
         self._go()
         beside = _beside(path)
         try:
             with open(beside, "w", encoding="utf-8") as file:
                 file.write(text)
+            os.chmod(beside, mode)
             os.replace(beside, path)
         except OSError:
             _unlink(beside)
@@ -132,7 +134,7 @@ class NodeFiles:
         """Compare device and inode of the two namespace files (namespaces(7))."""
         self._go()
         try:
-            return os.path.samefile(path, f"/proc/{self._places.pid(place)}/ns/net")
+            return os.path.samefile(path, self._places.namespace_path(place))
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return False
 

@@ -85,8 +85,8 @@ class LocalKernel:
             return None
 
     def namespace_path(self, place: Place) -> str:
-        """`/proc/PID/ns/net` as the world numbers it."""
-        return f"/proc/{self._places.pid(place)}/ns/net"
+        """`/proc/PID/ns/net` as the world numbers it, or the name that the node has for it."""
+        return self._places.namespace_path(place)
 
     def refresh(self) -> None:
         """Nothing is remembered here."""

@@ -47,16 +47,16 @@ class Sockets:
 
     def at(self, place: Place) -> IPRoute:
         """The socket of a place; a new one where its keeper is another than last time."""
-        pid = self._places.pid(place)
+        identity = self._places.identity(place)
         kept = self._open.get(place)
-        if kept and kept[0] == pid:
+        if kept and kept[0] == identity:
             return kept[1]
         if len(self._open) >= self._most:
-            _pid, oldest = self._open.pop(next(iter(self._open)))
+            _identity, oldest = self._open.pop(next(iter(self._open)))
             oldest.close()
         with self._places.at(place):
             route = IPRoute()
-        self._open[place] = (pid, route)
+        self._open[place] = (identity, route)
         return route
 
 
@@ -122,7 +122,8 @@ class PlaceNet:
     def number_of(self, place: Place) -> int | None:
         """The netnsid of a place, as this namespace numbers it."""
         with _refusals(f"number the namespace of {place}"):
-            number = self._route.get_netnsid(pid=self._places.pid(place))["nsid"]
+            with self._places.opened(place) as fd:
+                number = self._route.get_netnsid(fd=fd)["nsid"]
             return None if number in (None, 0xFFFFFFFF) or number < 0 else int(number)
 
     def route_to(self, address: str) -> Route | None:
@@ -140,9 +141,9 @@ class PlaceNet:
 
     def add_veth(self, name: str, peer: str, peer_place: Place) -> None:
         """Make a pair with both ends where they belong from the beginning (`ip link add … netns`)."""
-        with _refusals(f"make the veth pair {name} on {self._place} and {peer} in {peer_place}"):
-            far_end = {"ifname": peer, "net_ns_pid": self._places.pid(peer_place)}
-            self._route.link("add", ifname=name, kind="veth", peer=far_end)
+        what = f"make the veth pair {name} on {self._place} and {peer} in {peer_place}"
+        with _refusals(what), self._places.opened(peer_place) as fd:
+            self._route.link("add", ifname=name, kind="veth", peer={"ifname": peer, "net_ns_fd": fd})
 
     def delete_link(self, name: str) -> None:
         """Take a link away."""

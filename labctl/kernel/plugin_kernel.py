@@ -52,6 +52,10 @@ class _HerePrograms:
         """Run one to its end."""
         return spawn.run(argv, text)
 
+    def look(self, argv: Sequence[str], text: str = "") -> Completed:
+        """Run one that changes nothing."""
+        return spawn.run(argv, text)
+
 
 class _Firewall(IptablesFirewall):
     """The node's packet filter, without the aside about the backend that `iptables` is not: that is for learners."""

@@ -48,6 +48,10 @@ class PlacePrograms:
         """Run them there."""
         self._places, self._place = places, place
 
+    def look(self, argv: Sequence[str], text: str = "") -> Completed:
+        """Run one that changes nothing."""
+        return self.run(argv, text)
+
     def run(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one to its end, in a session of its own: Ctrl-C is for labctl, not for what it is in the middle of."""
         self._places.go(self._place)

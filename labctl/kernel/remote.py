@@ -16,7 +16,7 @@ _LOOKS = frozenset(
         "link", "links", "addresses", "routes", "neighbours", "number_of", "route_to",
         "info", "read", "names", "same_namespace",
         "table", "other_backend", "answering", "listed",
-        "forwards", "setting", "namespace_path",
+        "forwards", "setting", "namespace_path", "look",
     }
 )  # fmt: skip  # a table of the ports' methods that look
 # What these change of a namespace; any other change of one may change all of it.
@@ -107,13 +107,12 @@ class RemoteKernel:
         self._seen.clear()
 
     def _forget(self, door: str, door_arguments: tuple[object, ...], method: str, arguments: tuple[Any, ...]) -> None:
-        """After a change, forget what it may have changed, and no more: looking again is what costs.
-
-        A program may change anything, packets nothing. What nmap found is kept: a scan serves a whole run.
-        """
+        """After a change, forget what it may have changed, and no more: looking again is what costs."""
         if door == "packets":
             return
+        self._forget_looks_of_programs()
         if door == "programs":
+            # A program may change anything, packets nothing. What nmap found is kept: a scan serves a whole run.
             self._seen = {key: seen for key, seen in self._seen.items() if key[0] == "scanner"}
         elif door != "net" or method == "delete_link":
             self._seen = {key: seen for key, seen in self._seen.items() if key[0] != door}
@@ -124,3 +123,7 @@ class RemoteKernel:
                 seen = self._seen.pop((door, place), {})
                 if changed is not None:
                     self._seen[door, place] = {key: each for key, each in seen.items() if key[0] not in changed}
+
+    def _forget_looks_of_programs(self) -> None:
+        """Nobody knows what such a program looks at."""
+        self._seen = {key: seen for key, seen in self._seen.items() if key[0] != "programs"}

@@ -23,6 +23,9 @@ class Place(Value):
         return f"{self.node}/{self.container}" if self.container else self.node
 
 
+NETNS_FOLDER = "/var/run/netns"
+"""Where a node keeps the names of network namespaces (ip-netns(8))."""
+
 INTERNET = Place("internet")
 VPC = Place("vpc")
 
@@ -94,6 +97,15 @@ class Lab(Value):
     def containers(self) -> tuple[Container, ...]:
         """All containers, node by node."""
         return tuple(container for node in self.nodes for container in node.containers)
+
+    def guest(self, node: Node) -> Container:
+        """The container that the lab's own runtime makes on a node (step 8): the next free letter, node by node."""
+        from string import ascii_lowercase
+
+        taken = {node.name for node in self.nodes} | {container.name for container in self.containers}
+        letters = (f"{first}{last}" for first in ("", *ascii_lowercase) for last in ascii_lowercase)
+        free = [letter for letter in letters if letter not in taken]
+        return Container(free[self.nodes.index(node)], node.name)
 
     def place(self, text: str) -> Place:
         """Read `NODE`, `NODE/CONTAINER`, `internet` or `vpc` as typed on the command line.

@@ -97,7 +97,7 @@ class Files(Protocol):
     def names(self, path: str) -> tuple[str, ...]:
         """List a folder, sorted; empty if there is none."""
 
-    def write(self, path: str, text: str) -> None:
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Write a text file whole, or not at all (written beside it, then renamed)."""
 
     def exchange(self, path: str, lock: str, old: str, new: str) -> bool:
@@ -125,6 +125,9 @@ class Programs(Protocol):
         Raises:
             ToolMissing: it is not installed.
         """
+
+    def look(self, argv: Sequence[str], text: str = "") -> Completed:
+        """Run one that changes nothing; what it said is remembered until something is changed or `Kernel.refresh`."""
 
 
 class Firewall(Protocol):

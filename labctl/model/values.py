@@ -55,10 +55,11 @@ class Neighbour(Value):
 
 
 class FileInfo(Value):
-    """What is at a path: `file`, `folder`, `link` or `other`; for links, what they say."""
+    """What is at a path: `file`, `folder`, `link` or `other`; what a link says, and if a file may be run."""
 
     kind: str
     target: str = ""
+    executable: bool = False
 
 
 class Completed(Value):

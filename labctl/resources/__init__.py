@@ -4,13 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from labctl.model.lab import NETNS_FOLDER
     from labctl.model.store import RESULTS_FOLDER, store_folder
     from labctl.resources.address import ContainerAddress, LinkAddress
     from labctl.resources.bridge import Bridge
     from labctl.resources.cni_result import CniResult
     from labctl.resources.folder import Folder
+    from labctl.resources.guest import Guest
+    from labctl.resources.guest_network import GuestNetwork
     from labctl.resources.iptables import IptablesRule
-    from labctl.resources.netns_link import NETNS_FOLDER, NetnsLink
+    from labctl.resources.netns_link import NetnsLink
+    from labctl.resources.plugin import PluginConfiguration, PluginExecutable
     from labctl.resources.reservation import AddressStore, Reservation
     from labctl.resources.route import DefaultRoute
     from labctl.resources.veth import VethPair
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
 # A lesson that is only read needs its own step's: all of them together cost a quarter of labctl's start.
 _WHERE = {
-    "NETNS_FOLDER": "labctl.resources.netns_link",
+    "NETNS_FOLDER": "labctl.model.lab",
     "RESULTS_FOLDER": "labctl.model.store",
     "AddressStore": "labctl.resources.reservation",
     "Bridge": "labctl.resources.bridge",
@@ -28,7 +32,11 @@ _WHERE = {
     "Folder": "labctl.resources.folder",
     "IptablesRule": "labctl.resources.iptables",
     "LinkAddress": "labctl.resources.address",
+    "Guest": "labctl.resources.guest",
+    "GuestNetwork": "labctl.resources.guest_network",
     "NetnsLink": "labctl.resources.netns_link",
+    "PluginConfiguration": "labctl.resources.plugin",
+    "PluginExecutable": "labctl.resources.plugin",
     "Reservation": "labctl.resources.reservation",
     "VethPair": "labctl.resources.veth",
     "VpcRoute": "labctl.resources.vpc_route",
@@ -54,9 +62,13 @@ __all__ = [
     "ContainerAddress",
     "DefaultRoute",
     "Folder",
+    "Guest",
+    "GuestNetwork",
     "IptablesRule",
     "LinkAddress",
     "NetnsLink",
+    "PluginConfiguration",
+    "PluginExecutable",
     "Reservation",
     "VethPair",
     "VpcRoute",

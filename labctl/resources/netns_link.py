@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from labctl.model.lab import NETNS_FOLDER
 from labctl.model.resource import Absent, Foreign, Present, Seen
 from labctl.model.shell import Run, Shell, Var
 from labctl.model.value import Value
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from labctl.model.lab import Container
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect
-
-NETNS_FOLDER = "/var/run/netns"
-"""Where `ip netns` looks (ip-netns(8))."""
 
 
 class NetnsLink(Value):

@@ -1,0 +1,143 @@
+"""The network of a container that the lab's own runtime made: what a CNI plug-in was asked for, and answered."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from labctl.errors import KernelRefused
+from labctl.model.resource import Absent, Foreign, Present, Seen, Unknown
+from labctl.model.shell import Capture, Pipe, Redirect, Run, Shell, Var
+from labctl.model.store import RESULTS_FOLDER
+from labctl.model.value import Value
+from labctl.resources.guest import Guest
+from labctl.resources.links import INTERFACE
+from labctl.resources.plugin import BIN_FOLDER, SOURCE, PluginConfiguration
+
+if TYPE_CHECKING:
+    from labctl.model.lab import Container, Lab, Node
+    from labctl.model.ports import Kernel
+    from labctl.model.shell import Dialect
+    from labctl.model.values import Completed
+
+_PLUGIN_OF_LIST = "{cniVersion, name} + .plugins[0]"
+
+
+class GuestNetwork(Value):
+    """Ask the plug-in as a runtime does (ADD), and keep its answer where libcni keeps answers."""
+
+    lab: Lab
+    node: Node
+    guest: Container
+
+    @property
+    def key(self) -> str:
+        """`guest_network:master/e`."""
+        return f"guest_network:{self.guest.place}"
+
+    @property
+    def path(self) -> str:
+        """Where the answer is kept."""
+        return f"{RESULTS_FOLDER}/{self.lab.network}-{self.guest.name}-{INTERFACE}"
+
+    @property
+    def _configuration(self) -> PluginConfiguration:
+        return PluginConfiguration(self.lab, self.node)
+
+    def observe(self, kernel: Kernel) -> Seen:
+        """Have the plug-in itself look: CHECK, with the answer that was kept."""
+        info = kernel.files(self.node.name).info(self.path)
+        if info is None:
+            return self._observe_without_answer(kernel)
+        if info.kind != "file":
+            return Foreign(f"{self.path} on {self.node.name} is a {info.kind}, not a file")
+        try:
+            answer = json.loads(kernel.files(self.node.name).read(self.path) or "")
+        except ValueError as error:
+            return Present((f"{self.path} is not JSON: {error}",))
+        done = self._call(kernel, "CHECK", SOURCE, {"prevResult": answer})
+        return Present() if done.code == 0 else Present((f"CHECK says: {_said(done)}",))
+
+    def _observe_without_answer(self, kernel: Kernel) -> Seen:
+        if not isinstance(Guest(self.guest).observe(kernel), Present):
+            return Absent(f"{self.guest.name} has no network")
+        if kernel.net(self.guest.place).link(INTERFACE) is None:
+            return Absent(f"{self.guest.name} has no {INTERFACE}: no plug-in was asked for it")
+        what = f"{self.guest.name} has an {INTERFACE}, but what the plug-in answered is not kept"
+        return Present((f"{what}; expected {self.path}",))
+
+    def apply(self, kernel: Kernel) -> None:
+        """ADD; what is wrong goes first."""
+        if not isinstance(self.observe(kernel), Absent | Unknown):
+            self.revert(kernel)
+        done = self._call(kernel, "ADD", f"{BIN_FOLDER}/{SOURCE.rpartition('/')[2]}", {})
+        if done.code != 0:
+            raise KernelRefused(
+                f"the plug-in did not give {self.guest.name} a network: {_said(done)}", "labctl cni show"
+            )
+        kernel.files(self.node.name).write(self.path, done.out)
+
+    def revert(self, kernel: Kernel) -> None:
+        """DEL, which is a success where there is nothing; then forget the answer."""
+        if isinstance(self.observe(kernel), Foreign):
+            return
+        done = self._call(kernel, "DEL", SOURCE, {})
+        if done.code != 0:
+            raise KernelRefused(f"the plug-in could not take the network of {self.guest.name} away: {_said(done)}")
+        kernel.files(self.node.name).remove(self.path)
+
+    def _call(self, kernel: Kernel, command: str, plugin: str, beside: dict[str, Any]) -> Completed:
+        """Call the plug-in with the network's own configuration: what a learner wrote there shows as its drift."""
+        wanted = self._configuration.wanted
+        one = {"cniVersion": wanted["cniVersion"], "name": wanted["name"], **wanted["plugins"][0], **beside}
+        argv = ("env", *self._variables(command), plugin)
+        programs = kernel.programs(self.node.place)
+        return (programs.look if command == "CHECK" else programs.run)(argv, json.dumps(one))
+
+    def _variables(self, command: str) -> tuple[str, ...]:
+        told = {
+            "CNI_COMMAND": command,
+            "CNI_CONTAINERID": self.guest.name,
+            "CNI_NETNS": Guest(self.guest).path,
+            "CNI_IFNAME": INTERFACE,
+            "CNI_PATH": BIN_FOLDER,
+        }
+        return tuple(f"{name}={value}" for name, value in told.items())
+
+    def shell(self, dialect: Dialect) -> Shell:
+        """Be the runtime: take the plug-in's part of the list, tell it the rest by its environment, keep the answer."""
+        del dialect  # both say it alike
+        name = self.guest.name
+        read = Capture(
+            "CONFIGURATION",
+            Run(("jq", "-c", _PLUGIN_OF_LIST, self._configuration.path)),
+            f"{name}: the runtime reads the list, and takes the plug-in's part of it",
+        )
+        say = Run(("printf", "%s", Var("CONFIGURATION")))
+        plugin = f"{BIN_FOLDER}/{SOURCE.rpartition('/')[2]}"
+        ask = {
+            command: Pipe((say, Run(("sudo", "env", *self._variables(command), plugin)))) for command in ("ADD", "DEL")
+        }
+        keep = Pipe((Run(("printf", r"%s\n", Var("RESULT"))), Run(("sudo", "tee", self.path))))
+        return Shell(
+            do=(
+                read,
+                Capture("RESULT", ask["ADD"], "ADD: the plug-in hears the rest from its environment"),
+                Redirect(keep, "/dev/null", comment="keep what it answered: CHECK will ask for it"),
+            ),
+            undo=(
+                read,
+                Pipe(ask["DEL"].stages, comment="DEL takes cable and address back"),
+                Run(("sudo", "rm", "-f", self.path), f"forget the answer for {name}"),
+            ),
+            look=(Run(("sudo", "ip", "netns", "exec", name, "ip", "addr")),),
+        )
+
+
+def _said(done: Completed) -> str:
+    """What the plug-in says went wrong."""
+    try:
+        answer = json.loads(done.out)
+        return str(answer["msg"])
+    except (ValueError, KeyError, TypeError):
+        return (done.err.strip() or done.out.strip() or f"exit code {done.code}").splitlines()[-1]
