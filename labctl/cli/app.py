@@ -18,13 +18,18 @@ _GROUPS = {
     "THE LAB": ("up", "down", "status", "reset", "doctor", "demo"),
     "STEPS": ("step", "explain"),
     "BY HAND": ("shell", "exec", "snapshot"),
+    "CNI": ("cni",),
 }
+# Commands that have commands of their own: the module of each of these, and what the help says of them all.
+_WITHIN = {"cni": {"install": "cni", "uninstall": "cni", "show": "cni"}}
+_ABOUT = {"cni": "The plug-in labnet on the lab's nodes; and a check of any plug-in against the specification."}
 _MODULES = {
     **dict.fromkeys(_GROUPS["THE LAB"], "lab_commands"),
     **dict.fromkeys(_GROUPS["STEPS"], "step_command"),
     **dict.fromkeys(_GROUPS["BY HAND"], "by_hand"),
     "doctor": "doctor",
 }
+_HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 _FUNCTIONS = {"exec": "execute"}  # a name that Python has for itself
 # What stands behind `exec NODE` is another command's: its options are not ours.
 _SETTINGS = {"exec": {"ignore_unknown_options": True, "allow_interspersed_args": False}}
@@ -42,14 +47,30 @@ def make_app() -> Commands:
         "Completion for your shell: labctl --install-completion.",
         subcommand_metavar="COMMAND …",
         params=[_version_option()],
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings=_HELP_NAMES,
     )
 
 
-def _find(name: str) -> Callable[..., None]:
+def _find(name: str) -> Callable[..., None] | Commands:
     """The function behind a command; its module is imported only now."""
-    module = import_module(f"labctl.cli.{_MODULES[name]}")
-    function: Callable[..., None] = getattr(module, _FUNCTIONS.get(name, name))
+    if name in _WITHIN:
+        within = _WITHIN[name]
+        groups = {"COMMANDS": tuple(within)}
+        return Commands(
+            groups,
+            lambda each: _load(within[each], each),
+            {},
+            name=name,
+            help=_ABOUT[name],
+            subcommand_metavar="COMMAND …",
+            context_settings=_HELP_NAMES,
+        )
+    return _load(_MODULES[name], _FUNCTIONS.get(name, name))
+
+
+def _load(file: str, name: str) -> Callable[..., None]:
+    module = import_module(f"labctl.cli.{file}")
+    function: Callable[..., None] = getattr(module, name)
     return function
 
 
@@ -66,4 +87,7 @@ def _version_option() -> click.Option:
 
 def run() -> int:
     """Run labctl on this process's arguments; what goes wrong is raised."""
-    return make_app().run(sys.argv[1:] or ["--help"])
+    arguments = sys.argv[1:]
+    if not arguments or (len(arguments) == 1 and arguments[0] in _WITHIN):
+        arguments.append("--help")
+    return make_app().run(arguments)

@@ -52,13 +52,14 @@ class Commands(TyperGroup):
     def __init__(
         self,
         groups: Mapping[str, tuple[str, ...]],
-        find: Callable[[str], Callable[..., None]],
+        find: Callable[[str], Callable[..., None] | Commands],
         settings: Mapping[str, dict[str, Any]],
         **attributes: Any,  # noqa: ANN401 (typer's own, passed through)
     ) -> None:
         """Know the names; build nothing."""
         super().__init__(rich_markup_mode=None, **attributes)
-        self.params += [world_option(), *typer.main.get_install_completion_arguments()]
+        if attributes.get("name") == "labctl":
+            self.params += [world_option(), *typer.main.get_install_completion_arguments()]
         self._groups, self._find, self._settings = groups, find, settings
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -71,10 +72,14 @@ class Commands(TyperGroup):
         if cmd_name not in self.list_commands(ctx):
             return None
         if cmd_name not in self.commands:
+            found = self._find(cmd_name)
+            if isinstance(found, Commands):
+                self.add_command(found, cmd_name)
+                return found
             app = typer.Typer(add_completion=False, rich_markup_mode=None)
             names = {"help_option_names": ["-h", "--help"]}
             settings = {**names, **self._settings.get(cmd_name, {})}
-            app.command(cmd_name, cls=Command, context_settings=settings)(self._find(cmd_name))
+            app.command(cmd_name, cls=Command, context_settings=settings)(found)
             self.add_command(typer.main.get_command(app), cmd_name)
         return self.commands[cmd_name]
 
