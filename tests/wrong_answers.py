@@ -25,6 +25,7 @@ class Wrong:
 NOT_DONE = Outcome.NOT_DONE
 STORE = "/var/lib/cni/networks/k8s/reserved"
 RESULT = "/var/lib/cni/results/k8s-a-eth0"
+CONFLIST = "/etc/cni/net.d/10-labnet.conflist"
 ROUTES = "gcloud compute routes"
 NO_ADDRESS = "ip addr del 10.244.0.1/24 dev cni0"
 FLUSH = "ip -n a addr flush dev eth0"
@@ -240,5 +241,33 @@ WRONG = {
         ),
         Wrong(f"{ROUTES} delete k8s-worker --quiet", ("the vpc has no route to 10.244.1.0/24",), NOT_DONE),
         Wrong("ip route del 10.244.0.0/24", ("the vpc does not follow the route k8s-master", "expected"), at="vpc"),
+    ),
+    8: (
+        Wrong("rm /opt/cni/bin/labnet", ("master has no /opt/cni/bin/labnet",), NOT_DONE),
+        Wrong(
+            "chmod -x /opt/cni/bin/labnet", ("/opt/cni/bin/labnet on master may not be executed", "expected mode 755")
+        ),
+        Wrong(
+            "echo true >/opt/cni/bin/labnet",
+            ("/opt/cni/bin/labnet on master is not labctl's plug-in",),
+            cleared="rm /opt/cni/bin/labnet",
+        ),
+        Wrong(f"rm {CONFLIST}", (f"master has no {CONFLIST}",), NOT_DONE),
+        Wrong(
+            f"sed -i s/10.244.0.0.24/10.244.9.0\\/24/ {CONFLIST}", (f"ipam in {CONFLIST}", "10.244.9.0/24", "expected")
+        ),
+        Wrong(f"sed -i s/cni0/cni9/ {CONFLIST}", (f'bridge in {CONFLIST} is "cni9"', 'expected "cni0"')),
+        Wrong(f"echo '{{}}' >{CONFLIST}", (f"{CONFLIST} on master is not labctl's",), cleared=f"rm {CONFLIST}"),
+        Wrong("ip netns del e", ("master has no container e",)),
+        Wrong(
+            "ip -n e link del eth0; ip netns del e; ln -s /proc/1/ns/net /run/netns/e",
+            ("/var/run/netns/e on master is no namespace that `ip netns add` made",),
+            cleared="rm /run/netns/e",
+        ),
+        Wrong("ip -n e link del eth0", ("CHECK says: e has no eth0",)),
+        Wrong("ip -n e addr flush dev eth0", ("CHECK says: eth0 of node/e has no address", "expected 10.244.0.4/24")),
+        Wrong("ip -n e route del default", ("CHECK says: e has no default route",)),
+        Wrong("sed -i '/ e eth0$/d' " + STORE, ("CHECK says: no address is reserved for e eth0",)),
+        Wrong("rm /var/lib/cni/results/k8s-e-eth0", ("e has an eth0, but what the plug-in answered is not kept",)),
     ),
 }
