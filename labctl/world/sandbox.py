@@ -152,7 +152,7 @@ class Sandbox:
             mark=self._state.mark,
             unprivileged_id=owner,
             scratch=scratch,
-            host_scratch=furniture.HOST_SCRATCH,
+            host_scratch=furniture.host_scratch(privileged=owner is None),
             windows=furniture.windows(scratch, needed, self._state.shared),
             texts=texts,
             hosts=(
