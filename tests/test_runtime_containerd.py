@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.runtimes.containerd import containerd_on_all
-from tests.runtimes.world import converse, must_end, needs, ping, processes, runtime_lab, what_stands
+from tests.runtimes.world import Leaving, converse, needs, ping, processes, runtime_lab, what_stands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.runtimes.cri import Cri
 
 pytestmark = [pytest.mark.machine, pytest.mark.root, needs("containerd", "ctr", "runc", "busybox")]
+
+_SHIM = "containerd-shim-runc-v2"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,8 @@ def test_pods_on_two_nodes_talk_and_leave_nothing(lab: LabUnderTest, runtimes: d
     for node, cri in runtimes.items():
         # What the first pod of a node makes and the last one does not take away: the bridge, a runtime's own folders.
         first = cri.run_sandbox(f"first-on-{node}")
-        with must_end(processes(lab, "containerd-shim-runc-v2")):
+        with Leaving() as leaving:
+            leaving.note(processes(lab, _SHIM))
             cri.stop_sandbox(first.identity)
             cri.remove_sandbox(first.identity)
     before = what_stands(lab)
@@ -49,9 +52,10 @@ def test_pods_on_two_nodes_talk_and_leave_nothing(lab: LabUnderTest, runtimes: d
         # Whom the other one saw is the matter of the plug-in: the NAT of the notes puts the node in place of the pod.
         assert converse(lab, here.netns, there.netns, there.address).endswith(" hello")
     assert what_stands(lab) != before
-    shims = processes(lab, "containerd-shim-runc-v2")
+    shims = processes(lab, _SHIM)
     assert len(shims) == len(pods)
-    with must_end(shims):
+    with Leaving() as leaving:
+        leaving.note(shims)
         for node, cri in runtimes.items():
             cri.stop_sandbox(pods[node].identity)
             cri.remove_sandbox(pods[node].identity)

@@ -15,6 +15,9 @@ from pathlib import Path
 NAME = "localhost/lab/busybox:1"
 """As every runtime spells it in full: a name without a host would be one of docker.io's to them."""
 
+PAGE = "hello from busybox\n"
+"""What its httpd serves from /www."""
+
 _APPLETS = ("cat", "echo", "httpd", "ip", "ping", "sh", "sleep", "wget")
 _OCI = "application/vnd.oci.image"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -22,7 +25,8 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 def build_image(busybox: Path = Path("/bin/busybox")) -> bytes:
     """Give the image as a tar archive; a container of it sleeps unless told otherwise."""
-    layer = _pack({f"bin/{name}": "busybox" for name in _APPLETS} | {"bin/busybox": busybox.read_bytes()})
+    files = {"bin/busybox": busybox.read_bytes(), "www/index.html": PAGE.encode()}
+    layer = _pack(files | {f"bin/{name}": "busybox" for name in _APPLETS})
     architecture = _ARCHITECTURES.get(platform.machine(), platform.machine())
     config = _spell(
         {

@@ -6,7 +6,7 @@ import json
 import os
 import select
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -20,6 +20,8 @@ from tests.world_probes import PYTHON, members_of, namespaces_of, root_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+_SECONDS = 30.0
 
 _CONVERSE = """
 import ctypes, os, socket, sys
@@ -87,14 +89,21 @@ def processes(lab: LabUnderTest, *names: str) -> dict[int, str]:
     return {pid: line for pid, line in members.items() if line.split(" ")[0].rpartition("/")[2] in names}
 
 
-@contextmanager
-def must_end(pids: Iterable[int], seconds: float = 30.0) -> Iterator[None]:
-    """Processes that stand before must have ended after; a shim takes its leave a moment after the last answer."""
-    held = [os.pidfd_open(pid) for pid in pids]
-    try:
-        yield
-        for fd in held:
-            assert select.select([fd], [], [], seconds)[0], "a process was left over"
-    finally:
-        for fd in held:
+class Leaving:
+    """Processes that are to end: noted while they live, waited for later. Shims go a moment after the last answer."""
+
+    def __init__(self) -> None:
+        self._held: list[int] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def note(self, pids: Iterable[int]) -> None:
+        """Note processes that live now."""
+        self._held += [os.pidfd_open(pid) for pid in pids]
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Wait until they have ended; not if the block has failed."""
+        for fd in self._held:
+            assert kind or select.select([fd], [], [], _SECONDS)[0], "a process was left over"
             os.close(fd)
