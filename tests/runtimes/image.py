@@ -1,6 +1,7 @@
 """A container image made on the spot of Debian's busybox-static: no registry is asked.
 
-Layout of the archive: the OCI image-layout and image-spec; `ctr images import` and `podman load` both read it.
+Layout of the archive: the OCI image-layout and image-spec, as `ctr images import` reads it, with docker's manifest.json
+beside it: `podman load` reads that in place, and would unpack the other in /var/tmp, which no node can write to.
 """
 
 from __future__ import annotations
@@ -50,9 +51,11 @@ def build_image(busybox: Path = Path("/bin/busybox")) -> bytes:
         "platform": {"architecture": architecture, "os": "linux"},
         "annotations": names,
     }
-    blobs = {f"blobs/sha256/{hashlib.sha256(blob).hexdigest()}": blob for blob in (layer, config, manifest)}
+    blobs = {_path(blob): blob for blob in (layer, config, manifest)}
     index = _spell({"schemaVersion": 2, "mediaType": f"{_OCI}.index.v1+json", "manifests": [entry]})
-    return _pack({"oci-layout": _spell({"imageLayoutVersion": "1.0.0"}), "index.json": index, **blobs})
+    docker = _spell([{"Config": _path(config), "RepoTags": [NAME], "Layers": [_path(layer)]}])
+    layout = _spell({"imageLayoutVersion": "1.0.0"})
+    return _pack({"oci-layout": layout, "index.json": index, "manifest.json": docker, **blobs})
 
 
 def _pack(files: dict[str, bytes | str]) -> bytes:
@@ -71,7 +74,11 @@ def _pack(files: dict[str, bytes | str]) -> bytes:
     return buffer.getvalue()
 
 
-def _spell(value: dict[str, object]) -> bytes:
+def _path(blob: bytes) -> str:
+    return f"blobs/sha256/{hashlib.sha256(blob).hexdigest()}"
+
+
+def _spell(value: object) -> bytes:
     return json.dumps(value, sort_keys=True).encode()
 
 
