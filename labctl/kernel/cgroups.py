@@ -47,7 +47,7 @@ def find_hierarchies() -> tuple[Hierarchy, ...]:
         mount, _, system = line.partition(" - ")
         top, (kind, _, options) = Path(mount.split()[4]), system.split(maxsplit=2)
         if kind in ("cgroup", "cgroup2") and top.is_relative_to(_ROOT):
-            words = (word for word in options.split(",") if not word.startswith(_OTHER_OPTIONS))
+            words = (word for word in options.split(",") if word.partition("=")[0] not in _OTHER_OPTIONS)
             controllers = tuple(words) if kind == "cgroup" else ()
             found.setdefault((kind, *controllers), Hierarchy(top, kind, controllers))
     return tuple(found.values())
@@ -93,15 +93,26 @@ def mount_view(hierarchies: tuple[Hierarchy, ...]) -> None:
 
 def join(pid: int) -> None:
     """Move this process to where a world's first process is; nothing happens where the world has no groups."""
-    paths = {}
+    parents = {}
     for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
-        paths[frozenset(controllers.split(","))] = path
+        own = [name for name in path.split("/") if name.startswith(_PREFIX)]
+        parents[frozenset(controllers.split(","))] = own[0] if own else None
     for each in find_hierarchies():
-        path = paths.get(frozenset(each.controllers or ("",)), "")
-        before, _, own = path.partition(f"/{_PREFIX}")
-        if own and not before.endswith(".."):
-            _move(each.top / f"{_PREFIX}{own}")
+        if parent := parents.get(frozenset(each.controllers or ("",))):
+            _move(each.top / parent / _LEAF)
+
+
+def thaw(mark: str) -> None:
+    """Let what a runtime has paused in a world go on: a frozen process does not die either, nor then does the world.
+
+    Only those of version 1; in version 2 SIGKILL reaches them (kernel, cgroup-v2, cgroup.freeze).
+    """
+    for each in find_hierarchies():
+        if "freezer" in each.controllers:
+            for folder, _, _ in os.walk(each.top / _name(mark)):
+                with suppress(OSError):
+                    Path(folder, "freezer.state").write_text("THAWED")
 
 
 def remove(mark: str) -> None:

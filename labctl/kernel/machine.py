@@ -35,13 +35,14 @@ class LinuxMachine:
         """Make a world; it stays if the block ends well."""
         return boot.boot(plan, kind)
 
-    def end(self, record: WorldRecord) -> None:
+    def end(self, record: WorldRecord, mark: str) -> None:
         """Kill the world's first process; the kernel takes all others with it (pid_namespaces(7)).
 
         Raises:
             KernelRefused: it does not die.
         """
         root = Identity(record.root.outside, record.root.started, record.boot)
+        cgroups.thaw(mark)
         if not kill_and_wait(root):
             raise KernelRefused(f"the world's first process (pid {root.pid}) does not die", "try again: labctl down")
 
@@ -50,6 +51,7 @@ class LinuxMachine:
 
         Their control groups go too, which outlive a world whose first process was killed.
         """
+        cgroups.thaw(mark)
         ended = [kill_and_wait(each) for each in find_marked(mark)]
         cgroups.remove(mark)
         return any(ended)

@@ -7,6 +7,7 @@ once a node, as steps 5 and 6 do it.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ NETWORK = "k8s"
 RESTLESS = ("last_reserved_ip.0",)
 
 _REFERENCE = "/usr/lib/cni"
+
+
+def missing() -> list[str]:
+    """Name what must be installed for it and is not."""
+    return [] if Path(_REFERENCE, "bridge").exists() else ["containernetworking-plugins"]
 
 
 def install(lab: LabUnderTest, node: Node) -> None:

@@ -43,7 +43,7 @@ print(peer[0], client.recv(5).decode())
 
 def needs(*programs: str) -> pytest.MarkDecorator:
     """Skip where a program is not installed. Where all are to be (CI), a skip is a fault."""
-    missing = [name for name in programs if find_tool(name) is None]
+    missing = [name for name in programs if find_tool(name) is None] + plugin.missing()
     return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
