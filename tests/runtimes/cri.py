@@ -50,11 +50,14 @@ class Cri:
         self._channel.close()
 
     def run_sandbox(self, name: str) -> Sandbox:
-        """Make a pod, network and all (RunPodSandbox), and look at it."""
+        """Make a pod, and look at it."""
+        return self.look(name, self.start_sandbox(name))
+
+    def start_sandbox(self, name: str) -> str:
+        """Make a pod, network and all (RunPodSandbox); give its id."""
         metadata = {1: name, 2: f"uid-of-{name}", 3: "default"}
         config = {1: _encode(metadata), 2: name, 3: f"/var/log/pods/{name}", 8: b""}
-        identity = _decode(self._call("RunPodSandbox", {1: _encode(config)}))[1][0].decode()
-        return self.look(name, identity)
+        return _decode(self._call("RunPodSandbox", {1: _encode(config)}))[1][0].decode()
 
     def look(self, name: str, identity: str) -> Sandbox:
         """Ask for a pod's address and process (PodSandboxStatus, verbose)."""

@@ -1,8 +1,4 @@
-"""Which CNI plug-in the runtimes call, and how a node gets it: here, and nowhere else in these tests.
-
-Debian's reference plug-ins: `bridge` with `host-local`. What they leave to others (the FORWARD chain, NAT) is done
-once a node, as steps 5 and 6 do it.
-"""
+"""Which CNI plug-in the runtimes call, and how a node gets it: here, and nowhere else in these tests."""
 
 from __future__ import annotations
 
@@ -29,13 +25,24 @@ def missing() -> list[str]:
 
 
 def install(lab: LabUnderTest, node: Node) -> None:
-    """Put the plug-in and its configuration on a node. `loopback` lies beside it: containerd wants it there."""
+    """Put the plug-in and its configuration on a node."""
+    install_reference(lab, node)
+
+
+def install_reference(lab: LabUnderTest, node: Node, *, whole: bool = False) -> None:
+    """Put Debian's `bridge` with `host-local` on a node; `loopback` lies beside them: containerd wants it there.
+
+    What they leave to others (the FORWARD chain), and what `bridge` does not always take back (NAT), is done once for
+    the node, as steps 5 and 6 do it. With `whole` the plug-ins do what they can of it: NAT, and `firewall`.
+    """
     files = lab.kernel.files(node.name)
     for folder in (BIN, CONF):
         files.make_folder(folder)
-    for name in ("bridge", "host-local", "loopback"):
+    for name in ("bridge", "firewall", "host-local", "loopback"):
         files.link(f"{BIN}/{name}", f"{_REFERENCE}/{name}")
-    files.write(f"{CONF}/10-{NETWORK}.conflist", json.dumps(_conflist(lab.lab, node)))
+    files.write(f"{CONF}/10-{NETWORK}.conflist", json.dumps(_reference_conflist(lab.lab, node, whole=whole)))
+    if whole:
+        return
     firewall = lab.kernel.firewall(node.name)
     for flag in ("-s", "-d"):
         firewall.append("filter", "FORWARD", (flag, str(lab.lab.cluster_range), "-j", "ACCEPT"))
@@ -43,12 +50,14 @@ def install(lab: LabUnderTest, node: Node) -> None:
     firewall.append("nat", "POSTROUTING", (*inner, "-j", "MASQUERADE"))
 
 
-def _conflist(lab: Lab, node: Node) -> dict[str, object]:
+def _reference_conflist(lab: Lab, node: Node, *, whole: bool) -> dict[str, object]:
     bridge = {
         "type": "bridge",
         "bridge": lab.bridge,
         "isDefaultGateway": True,
+        "ipMasq": whole,
         "ipam": {"type": "host-local", "ranges": [[{"subnet": str(node.pod_range)}]]},
     }
     # Later versions than this are refused by containerd 1.6 and podman 4.3.
-    return {"cniVersion": "1.0.0", "name": NETWORK, "plugins": [bridge]}
+    plugins = [bridge, {"type": "firewall"}] if whole else [bridge]
+    return {"cniVersion": "1.0.0", "name": NETWORK, "plugins": plugins}

@@ -18,8 +18,10 @@ from tests.runtimes import plugin
 from tests.world_probes import PYTHON, members_of, namespaces_of, root_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from labctl.model.lab import Node
 
 _SECONDS = 30.0
 
@@ -48,11 +50,11 @@ def needs(*programs: str) -> pytest.MarkDecorator:
 
 
 @contextmanager
-def runtime_lab(home: Path) -> Iterator[LabUnderTest]:
-    """Make the world, and take it away again."""
+def runtime_lab(home: Path, install: Callable[[LabUnderTest, Node], None] = plugin.install) -> Iterator[LabUnderTest]:
+    """Make the world, put a plug-in on its nodes, and take it away again."""
     with LabUnderTest(home, kind="privileged") as lab:
         for node in lab.lab.nodes:
-            plugin.install(lab, node)
+            install(lab, node)
             route = CloudRoute(f"pods-{node.name}", lab.lab.network, str(node.pod_range), str(node.address))
             lab.kernel.cloud.create(route)
         yield lab
