@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from labctl.model.shell import Dialect
     from labctl.model.step import Lesson
     from labctl.model.values import Completed
+    from labctl.model.world import Kind
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = (0, 1, 2, 3, 4, 5, 6, 7)
@@ -46,15 +47,16 @@ class Said:
 class LabUnderTest:
     """A world of its own; `with` takes it down again."""
 
-    def __init__(self, home: Path, topology: dict[str, Any] | None = None) -> None:
+    def __init__(self, home: Path, topology: dict[str, Any] | None = None, kind: Kind = "sandbox") -> None:
         self.home = home
+        self._kind: Kind = kind
         self._topology = topology or spread(None, None)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         self.session = Session(self.home)
         with self.session.locked("test"):
-            self.world = self.session.sandbox.up(self._topology)
+            self.world = self.session.sandbox.up(self._topology, self._kind)
         self._stack.callback(self.session.sandbox.down)
         self.enter()
         return self

@@ -42,6 +42,7 @@ def machine_state() -> dict[str, object]:
         "named_namespaces": sorted(each.name for each in Path("/run").glob("netns/*")),
         "mounts": sorted(line.split(maxsplit=3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
         "cgroups": _cgroups(),
+        "lab_cgroups": sorted(str(each) for root in _cgroup_roots() for each in root.glob("labctl*")),
     }
 
 
@@ -75,12 +76,14 @@ def differences(before: dict[str, object], after: dict[str, object]) -> list[str
 
 
 def _cgroups() -> list[str]:
-    """The control groups below our own, where a lab's would be. The others' come and go with other programs."""
+    """The control groups below our own. The others' come and go with other programs."""
     own = {line.split(":", 2)[2] for line in _read(Path("/proc/self/cgroup")).splitlines()}
-    roots = [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*")]
-    folders = {Path(f"{root}{path}") for root in roots for path in own if path != "/"}
-    below = {found for folder in folders for found, _, _ in os.walk(folder)}
-    return sorted(below | {str(each) for root in roots for each in root.glob("labctl*")})
+    folders = {Path(f"{root}{path}") for root in _cgroup_roots() for path in own if path != "/"}
+    return sorted({found for folder in folders for found, _, _ in os.walk(folder)})
+
+
+def _cgroup_roots() -> list[Path]:
+    return [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*")]
 
 
 def _ip(*arguments: str) -> object:

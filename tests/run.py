@@ -4,6 +4,8 @@ The other kind: root runs it once more as an ordinary user, in a copy that this 
 there by `./lab` from the lock files; an ordinary user who may sudo runs it once more as root. The laws, the world, the
 shell: all that may differ between the two is run both ways (not so: unit tests, and what is marked `anybody`).
 With arguments, only pytest runs, with these: `./lab test tests/test_laws.py -k law_5`.
+
+Container runtimes that the tests call are installed before anything else where that is possible: with apt-get, as root.
 """
 
 from __future__ import annotations
@@ -28,6 +30,16 @@ _BIN = Path(sys.executable).parent
 _ORDINARY = 1_900_000_001
 _AGAIN = "LAB_TEST_AGAIN"
 _CI = os.environ.get("CI") == "true"
+# The real programs of tests/test_runtime_*.py, by the names of Debian's packages.
+_RUNTIMES = (
+    "busybox-static",
+    "containerd",
+    "containernetworking-plugins",
+    "golang-github-appc-cni-dev",
+    "golang-go",
+    "podman",
+    "runc",
+)
 
 
 @dataclass
@@ -64,6 +76,8 @@ def main(arguments: list[str]) -> int:
         return _pytest(arguments).returncode
     tally = Tally()
     again = os.environ.get(_AGAIN)
+    if not again:
+        _install_runtimes()
     with tempfile.TemporaryDirectory(prefix="labctl-test-") as folder:
         reports = Path(folder)
         # The one who comes second writes here.
@@ -83,6 +97,37 @@ def main(arguments: list[str]) -> int:
         tally.fault(f"{tally.skipped} tests were skipped")
     print(f"labctl: {tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped", flush=True)
     return 1 if tally.faults or tally.failed or not tally.passed else 0
+
+
+def _install_runtimes() -> None:
+    """Install the container runtimes that are missing, if we may; else say so, and their tests are skipped."""
+    missing = _missing_runtimes()
+    become = () if os.geteuid() == 0 else ("sudo", "-n")
+    if missing and shutil.which("apt-get") and (not become or shutil.which("sudo")):
+        _say(f"installing {' '.join(missing)}")
+        apt = (*become, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "DPkg::Lock::Timeout=120")
+        install = (*apt, "install", "-y", "--no-install-recommends")
+        # Without news of what there is, apt-get may know none of them; one that does not exist spoils them all.
+        for argv in ((*install, *missing), (*apt, "update"), *((*install, name) for name in missing)):
+            done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            if done.returncode != 0:
+                print(done.stderr.strip(), flush=True)
+            elif argv[-1] != "update" and not (missing := _missing_runtimes()):
+                break
+    if missing:
+        print(f"NOTE: not installed: {' '.join(missing)}; the tests that call them are skipped", flush=True)
+
+
+def _missing_runtimes() -> list[str]:
+    return [name for name in _RUNTIMES if not _is_installed(name)]
+
+
+def _is_installed(package: str) -> bool:
+    """Ask dpkg; where there is none, the tests themselves look for the programs."""
+    if shutil.which("dpkg-query") is None:
+        return False
+    argv = ("dpkg-query", "--show", "--showformat", "${db:Status-Status}", package)
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout == "installed"
 
 
 def _check_code(tally: Tally) -> None:

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from labctl.errors import KernelRefused
-from labctl.kernel import mounts, syscalls
+from labctl.kernel import cgroups, mounts, syscalls
 from labctl.kernel.child import INTERRUPTS, detach, give_up_groups, run_in_child, write_maps
 from labctl.kernel.identity import MARK, boot_id, identify, kill_and_wait
 from labctl.kernel.process import find_tool
@@ -31,6 +31,7 @@ from labctl.model.world import PAUSE, Keeper, WorldRecord
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from labctl.kernel.cgroups import Hierarchy
     from labctl.model.world import BootPlan, Host, Kind
 
 _CREDENTIALS = struct.Struct("3i")
@@ -47,6 +48,7 @@ def boot(plan: BootPlan, kind: Kind) -> Iterator[WorldRecord]:
     Raises:
         KernelRefused: a namespace or a mount was refused; the hint names `labctl doctor`.
     """
+    groups = cgroups.make(plan.mark) if kind == "privileged" else ()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     ours.settimeout(_SECONDS)
@@ -55,7 +57,7 @@ def boot(plan: BootPlan, kind: Kind) -> Iterator[WorldRecord]:
     child = os.fork()
     if child == 0:
         ours.close()
-        run_in_child(theirs, lambda: _first_child(theirs, plan))
+        run_in_child(theirs, lambda: _first_child(theirs, plan, groups))
     theirs.close()
     seen: dict[str, Keeper] = {}
     try:
@@ -64,6 +66,8 @@ def boot(plan: BootPlan, kind: Kind) -> Iterator[WorldRecord]:
         ours.send(_KEEP)
     except BaseException:
         _end_all(ours, seen)
+        if groups:
+            cgroups.remove(plan.mark)
         raise
     finally:
         ours.close()
@@ -132,8 +136,9 @@ def _places(host: Host) -> tuple[str, ...]:
     return (host.name, *(f"{host.name}/{container}" for container in host.containers))
 
 
-def _first_child(theirs: socket.socket, plan: BootPlan) -> NoReturn:
+def _first_child(theirs: socket.socket, plan: BootPlan, groups: tuple[Hierarchy, ...]) -> NoReturn:
     detach(theirs)
+    cgroups.enter(groups, plan.mark)
     if plan.unprivileged_id is not None:
         if os.geteuid() == 0:
             give_up_groups()
@@ -149,29 +154,32 @@ def _first_child(theirs: socket.socket, plan: BootPlan) -> NoReturn:
     # The net namespace comes after the id maps are written: FACTS, iptables-legacy.
     syscalls.unshare(_WORLD | syscalls.CLONE_NEWNET)
     if os.fork() == 0:
-        run_in_child(theirs, lambda: _pid_one(theirs, plan))
+        run_in_child(theirs, lambda: _pid_one(theirs, plan, groups))
     os._exit(0)
 
 
-def _pid_one(theirs: socket.socket, plan: BootPlan) -> NoReturn:
+def _pid_one(theirs: socket.socket, plan: BootPlan, groups: tuple[Hierarchy, ...]) -> NoReturn:
     _report(theirs, "")
     # Found before the mounts hide them, and before PATH is looked at with other eyes.
     programs = {host.holder[0]: _find(host.holder[0]) for host in plan.hosts} | {PAUSE[0]: _find(PAUSE[0])}
     mounts.furnish(plan)
+    cgroups.mount_view(groups)
     if plan.unprivileged_id is not None:
         # A user namespace below the one that made the mounts cannot undo them (mount_namespaces(7)).
         syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
         mounts.map_self_to_root()
     for host in plan.hosts:
         if os.fork() == 0:
-            run_in_child(theirs, lambda host=host: _hold_host(theirs, plan, host, programs))  # type: ignore[misc]  # mypy: defaults in lambdas
+            run_in_child(theirs, lambda host=host: _hold_host(theirs, plan, host, programs, groups))  # type: ignore[misc]  # mypy: defaults in lambdas
     # Until labctl has written down that this world exists, the world ends with labctl.
     if theirs.recv(16) != _KEEP:
         os._exit(1)
     _become(PAUSE, programs[PAUSE[0]], {MARK: plan.mark})
 
 
-def _hold_host(theirs: socket.socket, plan: BootPlan, host: Host, programs: dict[str, str]) -> NoReturn:
+def _hold_host(
+    theirs: socket.socket, plan: BootPlan, host: Host, programs: dict[str, str], groups: tuple[Hierarchy, ...]
+) -> NoReturn:
     os.setsid()
     syscalls.unshare(_HOST)
     socket.sethostname(host.name)
@@ -182,6 +190,7 @@ def _hold_host(theirs: socket.socket, plan: BootPlan, host: Host, programs: dict
         if pid == 0:
             run_in_child(theirs, lambda name=name: _hold_container(theirs, f"{host.name}/{name}", programs))  # type: ignore[misc]  # mypy: defaults in lambdas
     mounts.furnish_host(plan, containers)
+    cgroups.mount_view(groups)
     _report(theirs, host.name)
     holder = host.holder
     if host.announces:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.errors import LabctlFailed, LabError, WorldGone
-from labctl.kernel import syscalls
+from labctl.kernel import cgroups, syscalls
 from labctl.kernel.child import give_up_groups
 from labctl.kernel.identity import identify
 from labctl.kernel.marker import is_inside
@@ -59,7 +59,10 @@ def join_world(record: WorldRecord) -> None:
         user = syscalls.CLONE_NEWUSER if record.kind == "sandbox" else 0
         if user and os.geteuid() == 0:
             give_up_groups()
-        syscalls.setns(fd, _ALL | user)
+        if not user:
+            # Before: from within its cgroup namespace nobody may be moved into it (cgroup v2, nsdelegate).
+            cgroups.join(record.root.outside)
+        syscalls.setns(fd, _ALL | (user or syscalls.CLONE_NEWCGROUP))
         if user:
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)

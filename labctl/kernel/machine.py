@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused, ToolMissing
-from labctl.kernel import boot, inside, process
+from labctl.kernel import boot, cgroups, inside, process
 from labctl.kernel.agent import Agent
 from labctl.kernel.identity import Identity, boot_id, find_marked, is_alive, kill_and_wait
 from labctl.kernel.marker import is_inside
@@ -35,19 +35,25 @@ class LinuxMachine:
         """Make a world; it stays if the block ends well."""
         return boot.boot(plan, kind)
 
-    def end(self, record: WorldRecord) -> None:
+    def end(self, record: WorldRecord, mark: str) -> None:
         """Kill the world's first process; the kernel takes all others with it (pid_namespaces(7)).
 
         Raises:
             KernelRefused: it does not die.
         """
         root = Identity(record.root.outside, record.root.started, record.boot)
+        cgroups.thaw(mark)
         if not kill_and_wait(root):
             raise KernelRefused(f"the world's first process (pid {root.pid}) does not die", "try again: labctl down")
 
     def end_marked(self, mark: str) -> bool:
-        """Take away worlds of which nothing is known but their mark; tell whether there were any."""
+        """Take away worlds of which nothing is known but their mark; tell whether there were any.
+
+        Their control groups go too, which outlive a world whose first process was killed.
+        """
+        cgroups.thaw(mark)
         ended = [kill_and_wait(each) for each in find_marked(mark)]
+        cgroups.remove(mark)
         return any(ended)
 
     def stands(self, record: WorldRecord) -> bool:

@@ -104,7 +104,7 @@ class Machine(Protocol):
     def boot(self, plan: BootPlan, kind: Kind) -> AbstractContextManager[WorldRecord]:
         """Make a world; it stays if the block ends well, else nothing of it is left."""
 
-    def end(self, record: WorldRecord) -> None:
+    def end(self, record: WorldRecord, mark: str) -> None:
         """Take a world away, everything of it, and wait until it is gone."""
 
     def end_marked(self, mark: str) -> bool:

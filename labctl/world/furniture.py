@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ WORLD_SCRATCH = (
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/etc", "/dev", "/proc", "/sys", "/var/lib", "/run")
 # Plug-ins and their configurations are a node's own: its pod range stands in them.
 HOST_SCRATCH = (Scratch("/run", 16), Scratch("/var/lib", 16), Scratch("/etc/cni", 1), Scratch("/opt/cni", 16))
+# Container runtimes keep images and containers in /var/lib, and in /run what runs.
+_FOR_RUNTIMES = {"/run": 64, "/var/lib": 512}
 
 _SUDO = """\
 #!/bin/sh
@@ -48,6 +51,13 @@ _BASHRC = r"""\
 PS1='root@${LABCTL_PLACE:-\h}:\w\$ '
 alias ls='ls --color=auto'
 """
+
+
+def host_scratch(*, privileged: bool) -> tuple[Scratch, ...]:
+    """The folders that each host has of its own; in a privileged world large enough for a container runtime."""
+    if not privileged:
+        return HOST_SCRATCH
+    return tuple(replace(each, megabytes=_FOR_RUNTIMES.get(each.path, each.megabytes)) for each in HOST_SCRATCH)
 
 
 def scratch_folders(home: Path, needed: Iterable[Path], *, as_root: bool) -> tuple[Scratch, ...]:

@@ -127,7 +127,7 @@ class Sandbox:
         saved = self._state.load()
         stood = saved is not None and self._machine.stands(saved.record)
         if saved is not None and stood:
-            self._machine.end(saved.record)
+            self._machine.end(saved.record, self._state.mark)
         # A world whose record was lost (deleted, or of another boot if one is to believe it) goes too.
         stood |= self._machine.end_marked(self._state.mark)
         self._state.forget()
@@ -152,7 +152,7 @@ class Sandbox:
             mark=self._state.mark,
             unprivileged_id=owner,
             scratch=scratch,
-            host_scratch=furniture.HOST_SCRATCH,
+            host_scratch=furniture.host_scratch(privileged=owner is None),
             windows=furniture.windows(scratch, needed, self._state.shared),
             texts=texts,
             hosts=(
