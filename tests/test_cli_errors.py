@@ -30,7 +30,7 @@ def _expect(said: Said, code: int, *words: str) -> str:
 @pytest.mark.parametrize(
     ("line", "word"),
     [
-        ("step 8 --apply", "there is no step 8"),
+        ("step 9 --apply", "there is no step 9"),
         ("step x", "'x' names no step"),
         ("step 3- --verify", "'3-' names no step"),
         ("step -3", "No such option"),
@@ -50,7 +50,7 @@ def _expect(said: Said, code: int, *words: str) -> str:
         ("up --topology no-such-file.toml", "cannot be read"),
         ("up --nodes 0", "0 nodes cannot be made"),
         ("up --containers 201", "201 containers"),
-        ("reset --to 8", "there is no step 8"),
+        ("reset --to 9", "there is no step 9"),
         ("reset --node nobody", "no node 'nobody'"),
         ("explain nothing", "there is no topic 'nothing'"),
         ("explain", "which topic?"),
@@ -89,7 +89,7 @@ def test_a_missing_step_is_named_and_the_hint_does_it(lab: LabUnderTest) -> None
 
 
 def test_with_needed_does_the_earlier_steps(lab: LabUnderTest) -> None:
-    assert lab.labctl("step", "7", "--apply", "--with-needed").code == 0
+    assert lab.labctl("step", "8", "--apply", "--with-needed", "--node", "all").code == 0
     assert lab.labctl("status").code == 0
 
 

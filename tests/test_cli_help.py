@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APP = make_app()
-COMMANDS = ("up", "down", "status", "reset", "doctor", "demo", "step", "explain", "shell", "exec", "snapshot")
-LATER = ("learn", "watch", "hint", "trace", "diagram", "drill", "course", "checkpoint", "report", "cni")
+COMMANDS = ("up", "down", "status", "reset", "doctor", "demo", "step", "explain", "shell", "exec", "snapshot", "cni")
+LATER = ("learn", "watch", "hint", "trace", "diagram", "drill", "course", "checkpoint", "report")
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
@@ -37,7 +37,7 @@ def _help(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_the_commands_stand_in_their_groups(capsys: pytest.CaptureFixture[str]) -> None:
     text = _help(capsys)
-    order = ["THE LAB:", "  up ", "  status ", "STEPS:", "  step ", "BY HAND:", "  shell ", "Options:"]
+    order = ["THE LAB:", "  up ", "  status ", "STEPS:", "  step ", "BY HAND:", "  shell ", "CNI:", "  cni "]
     places = [text.index(each) for each in order]
     assert places == sorted(places)
     assert tuple(APP.list_commands(click.Context(APP))) == COMMANDS
@@ -88,8 +88,8 @@ def _completed(monkeypatch: pytest.MonkeyPatch, home: Path, words: str) -> list[
     ("words", "offers"),
     [
         ("st", ["status", "step"]),
-        ("step ", ["0", "1", "2", "3", "4", "5", "6", "7", "all"]),
-        ("step 5-", ["5-5", "5-6", "5-7"]),
+        ("step ", ["0", "1", "2", "3", "4", "5", "6", "7", "8", "all"]),
+        ("step 5-", ["5-5", "5-6", "5-7", "5-8"]),
         ("step 3 --node ", ["master", "worker", "all"]),
         ("step 3 --via ", ["netlink", "shell"]),
         ("reset --node w", ["worker"]),

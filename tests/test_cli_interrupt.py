@@ -141,7 +141,7 @@ def test_the_demo_leaves_nothing(home: Path, tmp_path: Path, at: int) -> None:
 
 
 def test_ctrl_c_on_a_terminal_in_the_middle_of_a_run(lab: LabUnderTest) -> None:
-    with Terminal(lab.home, "step", "0-7", "--apply", "--node", "all", "--via", "shell") as terminal:
+    with Terminal(lab.home, "step", "all", "--apply", "--node", "all", "--via", "shell") as terminal:
         terminal.read_until("brctl addbr")
         terminal.type("\x03\x03\x03")
         shown = terminal.read_rest()

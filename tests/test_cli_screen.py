@@ -157,5 +157,7 @@ def test_the_next_step_is_the_learners_own(lab: LabUnderTest) -> None:
     lab.apply(range(7))
     assert lab.labctl("status").out.endswith("next: labctl step 7\n")
     lab.apply((7,))
+    assert lab.labctl("status").out.endswith("next: labctl step 8\n")
+    lab.apply((8,))
     said = lab.labctl("status")
     assert (said.code, said.out.splitlines()[-1]) == (0, "every step is done")

@@ -28,7 +28,7 @@ def _bash(home: Path, script: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-LOOKS = ("step 0-7 --explain", "--help", "step all --commands", "step 0-7 --explain --json")
+LOOKS = ("step all --explain", "--help", "step all --commands", "step all --explain --json")
 OUTPUTS = ("step 3", "status", "step 0-2 --apply", "step 0-2 --verify", "step 3 --plan")
 LOCALES = (
     {"LC_ALL": "C"},
@@ -63,7 +63,7 @@ def test_streams_that_are_closed_or_full(lab: LabUnderTest) -> None:
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_a_locale_that_is_not_utf8(lab: LabUnderTest, locale: dict[str, str]) -> None:
-    for line in ("step 0-7 --explain --answer", "step 0 --apply", "status", "explain cni", "step 1 --plan", "step 9"):
+    for line in ("step all --explain --answer", "step 0 --apply", "status", "explain cni", "step 1 --plan", "step 9"):
         done = subprocess.run(
             (*labctl_command(), *line.split()),
             capture_output=True,

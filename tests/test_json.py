@@ -39,13 +39,13 @@ def test_a_whole_course_in_json(home: Path) -> None:
         assert [each["outcome"] for each in first] == ["not_done"]
         plan = _check(run_labctl(home, "step", "0", "--plan", "--json"), "step-plan")
         assert {item["action"] for item in plan[0]["items"]} == {"create"}
-        applied = _check(run_labctl(home, "step", "0-7", "--apply", "--node", "all", "--json"), "step-apply")
-        assert [each["outcome"] for each in applied] == ["done"] * 15
+        applied = _check(run_labctl(home, "step", "all", "--apply", "--node", "all", "--json"), "step-apply")
+        assert [each["outcome"] for each in applied] == ["done"] * 17
         assert all(each["changed"] for each in applied)
         status = _check(run_labctl(home, "status", "--json"), "status")
         assert status["world"]["pid"] == up["world"]["pid"]
-        assert [each["step"] for each in status["steps"]] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7]
-        assert status["steps"][-1]["node"] == "lab"
+        assert [each["step"] for each in status["steps"]] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 8]
+        assert status["steps"][-3]["node"] == "lab"
         undone = _check(run_labctl(home, "step", "5-7", "--undo", "--node", "all", "--json"), "step-undo")
         assert [each["step"] for each in undone] == [7, 6, 6, 5, 5]
         _check(run_labctl(home, "step", "5", "--json"), "step-verify", 1)
@@ -76,9 +76,9 @@ def test_snapshot_and_its_difference(lab: LabUnderTest, tmp_path: Path) -> None:
 @pytest.mark.machine
 def test_what_is_only_read_needs_no_world(home: Path) -> None:
     scripts = _check(run_labctl(home, "step", "all", "--commands", "--node", "all", "--json"), "step-commands")
-    assert len(scripts) == 15
-    lessons = _check(run_labctl(home, "step", "0-7", "--explain", "--json"), "step-explain")
-    assert [each["step"] for each in lessons] == list(range(8))
+    assert len(scripts) == 17
+    lessons = _check(run_labctl(home, "step", "all", "--explain", "--json"), "step-explain")
+    assert [each["step"] for each in lessons] == list(range(9))
     assert "## Why" in lessons[0]["markdown"]
     assert _check(run_labctl(home, "explain", "cni", "--json"), "explain")["topic"] == "cni"
     assert not home.exists()

@@ -55,7 +55,7 @@ def test_the_lines_of_the_notes_typed_as_they_stand(lab: LabUnderTest) -> None:
     assert lab.labctl("step", "0-6", "--apply", "--node", "worker").code == 0
     said = lab.labctl("shell", text=NOTES_7)
     assert said.code == 0, said
-    assert lab.labctl("status").code == 0
+    assert lab.labctl("step", "0-7", "--verify", "--node", "all").code == 0
 
 
 def test_the_commands_of_every_step_piped_into_the_shell(lab: LabUnderTest) -> None:
@@ -63,6 +63,9 @@ def test_the_commands_of_every_step_piped_into_the_shell(lab: LabUnderTest) -> N
         script = lab.labctl("step", "0-6", "--commands", "--node", node)
         assert lab.labctl("shell", text=script.out).code == 0
         assert lab.labctl("step", "0-6", "--verify", "--node", node).code == 0
+    script = lab.labctl("step", "7-8", "--commands", "--node", "all")
+    assert lab.labctl("shell", text=script.out).code == 0
+    assert lab.labctl("step", "all", "--verify", "--node", "all").code == 0
 
 
 def test_a_script_is_read_whole_and_ends_with_its_own_exit_code(lab: LabUnderTest) -> None:

@@ -192,7 +192,7 @@ def test_up_twice_is_fine_and_another_lab_is_refused_while_one_stands(home: Path
             run_labctl(home, "exec", "worker", "--", "ip", "-br", "addr", "show", "eth0").out.split()[2]
             == "10.99.0.3/32"
         )
-        assert run_labctl(home, "step", "0-7", "--apply", "--node", "all").code == 0
+        assert run_labctl(home, "step", "all", "--apply", "--node", "all").code == 0
         assert run_labctl(home, "up", "--topology", str(plan), "--nodes", "2").code == 2
     finally:
         assert run_labctl(home, "down").out == "the world is gone\n"
@@ -204,7 +204,7 @@ def test_up_twice_is_fine_and_another_lab_is_refused_while_one_stands(home: Path
 def test_either_backend_of_iptables_works(home: Path, backend: str) -> None:
     environment = {"LABCTL_IPTABLES": backend}
     try:
-        said = run_labctl(home, "step", "0-7", "--apply", "--node", "all", environment=environment)
+        said = run_labctl(home, "step", "all", "--apply", "--node", "all", environment=environment)
         assert said.code == 0, said.err
         said = run_labctl(home, "exec", "master", "--", "iptables", "--version", environment=environment)
         assert ("legacy" if backend == "legacy" else "nf_tables") in said.out

@@ -192,7 +192,7 @@ def test_a_world_that_dies_while_it_is_made_is_an_error_and_leaves_nothing(home:
 
 @pytest.mark.parametrize(("name", "share"), [("INT", 0.4), ("TERM", 0.9)])
 def test_steps_interrupted_are_said_in_one_line_and_can_be_done_again(tmp_path: Path, name: str, share: float) -> None:
-    arguments = ("step", "0-7", "--apply", "--node", "all")
+    arguments = ("step", "all", "--apply", "--node", "all")
     calls = _calls(tmp_path, *arguments)
     home = tmp_path / "home"
     cut = cut_labctl(home, name, str(int(len(calls) * share)), *arguments, dies=False)

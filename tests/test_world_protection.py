@@ -23,7 +23,8 @@ pytestmark = pytest.mark.machine
 
 PLACES = ("master", "worker/c", "vpc", "internet")
 SHARED = "/opt/labctl/shared"
-WRITABLE = ("/tmp", "/etc", "/opt", "/root", "/home", "/var/log", "/run", "/var/lib", "/dev", "/dev/shm")  # noqa: S108 - names
+_CNI = ("/etc/cni", "/opt/cni")
+WRITABLE = (*_CNI, "/tmp", "/etc", "/opt", "/root", "/home", "/var/log", "/run", "/var/lib", "/dev", "/dev/shm")  # noqa: S108 - names
 OWN = {SHARED, *WRITABLE}
 
 WRITE_EVERYWHERE = """

@@ -254,7 +254,7 @@ WRONG = {
         ),
         Wrong(f"rm {CONFLIST}", (f"master has no {CONFLIST}",), NOT_DONE),
         Wrong(
-            f"sed -i s/10.244.0.0.24/10.244.9.0\\/24/ {CONFLIST}", (f"ipam in {CONFLIST}", "10.244.9.0/24", "expected")
+            f"sed -i s,10.244.0.0/24,10.244.9.0/24, {CONFLIST}", (f"ipam in {CONFLIST}", "10.244.9.0/24", "expected")
         ),
         Wrong(f"sed -i s/cni0/cni9/ {CONFLIST}", (f'bridge in {CONFLIST} is "cni9"', 'expected "cni0"')),
         Wrong(f"echo '{{}}' >{CONFLIST}", (f"{CONFLIST} on master is not labctl's",), cleared=f"rm {CONFLIST}"),

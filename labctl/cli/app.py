@@ -22,7 +22,14 @@ _GROUPS = {
 }
 # Commands that have commands of their own: the module of each of these, and what the help says of them all.
 _WITHIN = {"cni": {"install": "cni", "uninstall": "cni", "show": "cni"}}
-_ABOUT = {"cni": "The plug-in labnet on the lab's nodes; and a check of any plug-in against the specification."}
+_ABOUT = {
+    "cni": """The plug-in labnet on the lab's nodes; and a check of any plug-in against the specification.
+
+Examples:
+    labctl cni install
+    labctl cni show
+"""
+}
 _MODULES = {
     **dict.fromkeys(_GROUPS["THE LAB"], "lab_commands"),
     **dict.fromkeys(_GROUPS["STEPS"], "step_command"),

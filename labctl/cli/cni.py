@@ -45,10 +45,10 @@ def install(
         labctl cni install --node worker --conf-dir /etc/cni/other.d
     """
     session, done = Session(), []
-    folders = _folders(bin_dir, conf_dir)
+    folders, nodes = _folders(bin_dir, conf_dir), session.nodes(node)
     with session.survey("cni install") as survey:
         world = world_id(session.world())
-        plans = {each: make_plan(_looked_up(survey, each, folders)) for each in session.nodes(node)}
+        plans = {each: make_plan(_looked_up(survey, each, folders)) for each in nodes}
         for plan in plans.values():
             plan.refuse()
         for each, plan in plans.items():
@@ -82,10 +82,10 @@ def uninstall(
         labctl cni uninstall --node worker
     """
     session, done = Session(), []
-    folders = _folders(bin_dir, conf_dir)
+    folders, nodes = _folders(bin_dir, conf_dir), session.nodes(node)
     with session.survey("cni uninstall") as survey:
         world = world_id(session.world())
-        for each in session.nodes(node):
+        for each in nodes:
             said, removed = "uninstalled", []
             for resource, seen in reversed(_looked_up(survey, each, folders)):
                 if isinstance(seen, Foreign):
@@ -108,10 +108,10 @@ def show(node: _Node = "all", *, as_json: _Json = False) -> None:
     """
     session = Session()
     plugin = _executable(session)
-    nodes: list[dict[str, Any]] = []
+    chosen, nodes = session.nodes(node), list[dict[str, Any]]()
     if session.sandbox.find() is not None:
         with session.survey("cni show") as survey:
-            nodes = [_describe(survey, each) for each in session.nodes(node)]
+            nodes = [_describe(survey, each) for each in chosen]
     if as_json:
         print(json.dumps({"schema": 1, "plugin": plugin, "nodes": nodes}, indent=1))
         return

@@ -32,14 +32,7 @@ class Command(TyperCommand):
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the text, wrapped, then the examples, as they are typed."""
         del ctx
-        text, examples = split_help(self.help or "")
-        formatter.write_paragraph()
-        with formatter.indentation():
-            formatter.write_text(text)
-        if examples:
-            with formatter.section(_EXAMPLES.rstrip(":")):
-                for line in examples:
-                    formatter.write(f"{' ' * formatter.current_indent}{line}\n")
+        _write_help(self.help or "", formatter)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write arguments, then options."""
@@ -58,8 +51,9 @@ class Commands(TyperGroup):
     ) -> None:
         """Know the names; build nothing."""
         super().__init__(rich_markup_mode=None, **attributes)
+        self.params.append(world_option())
         if attributes.get("name") == "labctl":
-            self.params += [world_option(), *typer.main.get_install_completion_arguments()]
+            self.params += typer.main.get_install_completion_arguments()
         self._groups, self._find, self._settings = groups, find, settings
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -93,6 +87,11 @@ class Commands(TyperGroup):
             return done.exit_code
         return 0
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the text, then the examples, as for one command."""
+        del ctx
+        _write_help(self.help or "", formatter)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands in their groups, then the options."""
         for title, names in self._groups.items():
@@ -118,6 +117,17 @@ def world_option() -> click.Option:
 def _check_world(_context: click.Context, _option: click.Parameter, value: str | None) -> None:
     if value == "host":
         raise UsageError("the host world is not built yet", "leave it away: the sandbox needs no root")
+
+
+def _write_help(text: str, formatter: click.HelpFormatter) -> None:
+    said, examples = split_help(text)
+    formatter.write_paragraph()
+    with formatter.indentation():
+        formatter.write_text(said)
+    if examples:
+        with formatter.section(_EXAMPLES.rstrip(":")):
+            for line in examples:
+                formatter.write(f"{' ' * formatter.current_indent}{line}\n")
 
 
 def split_help(text: str) -> tuple[str, list[str]]:

@@ -61,14 +61,23 @@ def _print_status(reports: tuple[StepReport, ...], nodes: tuple[str, ...]) -> No
     screen = Screen()
     show(screen, reports, nodes)
     screen.say()
-    # Node by node, as a learner goes; what is one for the whole lab comes last.
-    order = sorted(reports, key=lambda report: nodes.index(report.node) if report.node in nodes else len(nodes))
-    undone = next((report for report in order if report.outcome is not Outcome.DONE), None)
+    undone = next((report for report in _as_a_learner_goes(reports, nodes) if report.outcome is not Outcome.DONE), None)
     if undone is None:
         screen.say("every step is done")
     else:
         at = "" if undone.node in (nodes[0], "lab") else f" --node {undone.node}"
         screen.say(as_called(f"next: labctl step {undone.lesson.number}{at}"), "bold")
+
+
+def _as_a_learner_goes(reports: tuple[StepReport, ...], nodes: tuple[str, ...]) -> list[StepReport]:
+    """Node by node; but a step that is one for the whole lab comes after all before it, and before all behind it."""
+    whole = [report.lesson.number for report in reports if report.node not in nodes]
+
+    def order(report: StepReport) -> tuple[int, int]:
+        at = nodes.index(report.node) if report.node in nodes else len(nodes)
+        return sum(number < report.lesson.number for number in whole), at
+
+    return sorted(reports, key=order)
 
 
 def _no_world(session: Session, *, as_json: bool) -> int:

@@ -108,11 +108,15 @@ class Undoer:
                     )
 
     def undo_from(self, number: int, nodes: tuple[Node, ...]) -> tuple[StepReport, ...]:
-        """Undo every step from the last one down to this one, on these nodes."""
+        """Undo every step from the last one down to this one, on these nodes.
+
+        What stands on a step of the whole lab goes on every node, for that step goes too.
+        """
         reports = []
-        numbers = [each for each in self.survey.course.numbers if each >= number]
-        for lesson in reversed(self.survey.course.lessons(numbers)):
-            for node in nodes_of(lesson, self.survey.lab, nodes):
+        lessons = self.survey.course.lessons(each for each in self.survey.course.numbers if each >= number)
+        for lesson in reversed(lessons):
+            over_all = any(each.step.whole_lab for each in lessons if each.number < lesson.number)
+            for node in nodes_of(lesson, self.survey.lab, self.survey.lab.nodes if over_all else nodes):
                 if lesson.number == number or self.survey.bare(lesson, node).touched:
                     reports.append(self.undo(lesson, node))
                 else:
