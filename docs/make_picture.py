@@ -1,6 +1,6 @@
 """Draws docs/picture.svg from a real run: a world of its own, one step applied, then the status.
 
-`.venv/bin/python docs/make_picture.py`
+`.venv/bin/python docs/make_picture.py`; with `--print` it goes to standard output.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def draw() -> str:
         _prompt(console, "labctl step 5 --apply")
         runner = lab.runner(probing=True)
         runner.listener = Narrator(screen)
-        runner.apply(lab.lesson(5), lab.lab.nodes[0])
+        runner.apply(lab.lesson(5), lab.lab.nodes[:1])
         console.print()
         _prompt(console, "labctl status")
         reports = lab.survey.reports(lab.session.course.lessons(), lab.lab.nodes)
@@ -46,4 +46,7 @@ def _prompt(console: Console, command: str) -> None:
 
 
 if __name__ == "__main__":
-    (ROOT / "docs/picture.svg").write_text(draw(), encoding="utf-8")
+    if sys.argv[1:] == ["--print"]:
+        sys.stdout.write(draw())
+    else:
+        (ROOT / "docs/picture.svg").write_text(draw(), encoding="utf-8")

@@ -46,8 +46,8 @@ def test_a_whole_course_in_json(home: Path) -> None:
         assert status["world"]["pid"] == up["world"]["pid"]
         assert [each["step"] for each in status["steps"]] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 8]
         assert status["steps"][-3]["node"] == "lab"
-        undone = _check(run_labctl(home, "step", "5-7", "--undo", "--node", "all", "--json"), "step-undo")
-        assert [each["step"] for each in undone] == [7, 6, 6, 5, 5]
+        undone = _check(run_labctl(home, "step", "5-8", "--undo", "--node", "all", "--json"), "step-undo")
+        assert [each["step"] for each in undone] == [8, 8, 7, 6, 6, 5, 5]
         _check(run_labctl(home, "step", "5", "--json"), "step-verify", 1)
         reset = _check(run_labctl(home, "reset", "--to", "1", "--json"), "reset")
         assert [(each["step"], each["node"]) for each in reset["steps"]] == [

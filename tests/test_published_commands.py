@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,3 +72,10 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in documents:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_picture_is_what_a_run_looks_like_today() -> None:
+    done = subprocess.run(
+        (sys.executable, "docs/make_picture.py", "--print"), capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout == (ROOT / "docs/picture.svg").read_text(encoding="utf-8"), "run docs/make_picture.py"
