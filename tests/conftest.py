@@ -12,10 +12,13 @@ import pytest
 
 from labctl.kernel.identity import find_marked, kill_and_wait
 from tests.lab_under_test import LabUnderTest
+from tests.packet_scene import set_up_scene
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.packet_scene import Scene
 
 
 def pytest_configure() -> None:
@@ -52,3 +55,10 @@ def lab(home: Path) -> Iterator[LabUnderTest]:
     """The default lab in a world of its own, taken down afterwards."""
     with LabUnderTest(home) as lab:
         yield lab
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    """The machine that tests/packet_scene.py draws."""
+    with set_up_scene() as made:
+        yield made
