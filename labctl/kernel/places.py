@@ -52,13 +52,8 @@ class Places:
             WorldGone: the keeper is gone.
             KernelRefused: there is no such container.
         """
-        path = self.namespace_path(place)
-        if self._is_named(place):
-            self._go_host(place.node)
-        try:
-            return Path(path).stat().st_ino
-        except FileNotFoundError:
-            raise _no_container(place) from None
+        with self.opened(place) as fd:
+            return os.fstat(fd).st_ino
 
     def go(self, place: Place) -> None:
         """Be in the mount and uts namespace of a place's host, and in the place's network namespace."""
