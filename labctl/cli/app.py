@@ -21,13 +21,14 @@ _GROUPS = {
     "CNI": ("cni",),
 }
 # Commands that have commands of their own: the module of each of these, and what the help says of them all.
-_WITHIN = {"cni": {"install": "cni", "uninstall": "cni", "show": "cni"}}
+_WITHIN = {"cni": {"install": "cni", "uninstall": "cni", "show": "cni", "conformance": "cni_conformance"}}
 _ABOUT = {
     "cni": """The plug-in labnet on the lab's nodes; and a check of any plug-in against the specification.
 
 Examples:
     labctl cni install
     labctl cni show
+    labctl cni conformance /usr/lib/cni/bridge --ipam /usr/lib/cni
 """
 }
 _MODULES = {

@@ -1,0 +1,92 @@
+"""One call of a plug-in: what was sent, and what came back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from labctl.cni.conformance.check import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+# timeout(1)'s own exit code for a command that it had to end.
+TIMED_OUT = 124
+_MOST = 1500
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a plug-in was sent (variables, standard input), and what it gave."""
+
+    variables: tuple[tuple[str, str], ...]
+    text: str
+    code: int
+    out: str
+    err: str
+    killed: bool = False
+    """Whether it was we who ended it, on purpose."""
+
+    @cached_property
+    def said(self) -> Any:  # noqa: ANN401 (whatever JSON can say)
+        """The JSON on standard output; None where that is no JSON document."""
+        try:
+            return json.loads(self.out)
+        except ValueError:
+            return None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The JSON object on standard output; empty where there is none."""
+        return self.said if isinstance(self.said, dict) else {}
+
+    @property
+    def version(self) -> str | None:
+        """The version that the configuration named; None if it named none that can be read."""
+        try:
+            return str(json.loads(self.text)["cniVersion"])
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    @property
+    def words(self) -> str:
+        """What an error says, message and details."""
+        return f"{self.fields.get('msg', '')} {self.fields.get('details', '')}"
+
+    def __str__(self) -> str:
+        """Say what was sent and what came, so that it can be done again."""
+        variables = " ".join(
+            f"{name}={value!r}" if " " in value or not value else f"{name}={value}" for name, value in self.variables
+        )
+        came = "no end within 10 seconds" if self.code == TIMED_OUT else f"exit code {self.code}"
+        said = "".join(
+            f", {where} {_shorten(text.strip())}"
+            for where, text in (("stdout", self.out), ("stderr", self.err))
+            if text.strip()
+        )
+        return f"sent {variables} with {_shorten(self.text) or 'an empty stdin'}; came {came}{said or ', no word'}"
+
+    def expect_success(self, what: str) -> Answer:
+        """Raise Failed unless it ended with 0."""
+        if self.code != 0:
+            raise Failed(f"{what}: {self}")
+        return self
+
+    def expect_error(self, what: str, codes: Collection[int] = (), naming: str = "") -> Answer:
+        """Raise Failed unless it ended with an error, of one of these codes (if any is given), naming something."""
+        if self.code == TIMED_OUT:
+            raise Failed(f"it did not end: {self}")
+        if self.code == 0:
+            raise Failed(f"{what}: {self}")
+        if codes and self.fields.get("code") not in codes:
+            expected = " or ".join(map(str, sorted(codes)))
+            raise Failed(f"{what}: the error's code is {self.fields.get('code')!r}, expected {expected}: {self}")
+        if naming and naming not in self.words:
+            raise Failed(f"{what}: the error does not name {naming}: {self}")
+        return self
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
