@@ -61,7 +61,7 @@ def read_given(result: object) -> tuple[Given, ...]:
     return given
 
 
-def _read_one(address: str, gateway: str) -> Given:
+def _read_one(address: object, gateway: str) -> Given:
     from ipaddress import ip_address, ip_interface
 
     if not isinstance(address, str) or "/" not in address:
