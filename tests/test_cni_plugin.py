@@ -157,7 +157,7 @@ def test_the_namespace_may_be_a_process_or_a_descriptor(lab: LabUnderTest) -> No
     assert runtime.call("CHECK", "a", network(prevResult=result), CNI_NETNS=held).code == 0
     assert runtime.call("DEL", "a", CNI_NETNS=held).code == 0
     assert not runtime.pings("a", "10.244.0.1")
-    runtime.type("kill $(cat /run/holder)")
+    runtime.type("kill -9 $(cat /run/holder)")
 
 
 def test_a_container_may_have_two_interfaces_of_one_network_or_of_two(lab: LabUnderTest) -> None:

@@ -44,17 +44,17 @@ def add(call: Call) -> dict[str, Any]:
 
 
 def _add(call: Call, back: Steps) -> dict[str, Any]:
-    """Do it; `back` gets the way back of every step before it is done."""
+    """Do it; `back` gets the way back of every step."""
     bare = call.attachment()
     is_noted = bool(call.store.of(call.request.attachment))
     if not is_noted:
-        back.append(call.forget)
         _note(call)
+        back.append(call.forget)
     _make_link(call, bare, back)
     _refuse_second(call, bare)
     if is_noted:  # of an ADD that was killed, or of a container that is gone: nothing of it stands
-        back.append(call.forget)
         _note(call)
+        back.append(call.forget)
     given = _give(call, back)
     routes = call.kernel.net(bare.container.place).routes()
     attachment = call.attachment(given, frozenset(spell_destination(each.destination, each.via) for each in routes))

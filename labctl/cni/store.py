@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Attachment: TypeAlias = tuple[str, str]
 
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.005
 _ATTACHMENT_WORDS = 3
 _FILE = "reserved"

@@ -94,6 +94,8 @@ def _check_store(call: Call) -> None:
         raise CniFailure(NOT_READY, failure.msg) from None
     if not os.access(folder, os.W_OK):
         raise CniFailure(NOT_READY, f"the store {folder} cannot be written")
+    if os.statvfs(folder).f_bavail == 0:
+        raise CniFailure(NOT_READY, f"the disk of the store {folder} is full")
     if any(store.find_free(ranges) is None for ranges in call.configuration.range_sets):
         raise CniFailure(NOT_READY, f"no address is free; see {folder}/reserved")
 
@@ -105,13 +107,13 @@ def collect(call: Call) -> None:
         CniFailure: 7 if it names none at all, not even an empty list: then nothing is taken away.
     """
     valid = _read_valid(call.configuration.raw)
+    stale = {each for each in call.store.attachments if each not in valid}  # first: a corrupt store is a reason to stop
     kept = {host_end(call.configuration.name, each) for each in valid}
     prefix = host_end_prefix(call.configuration.name)
     node = call.kernel.net(HERE)
     for link in node.links():
         if link.kind == "veth" and link.name.startswith(prefix) and link.name not in kept:
             node.delete_link(link.name)
-    stale = {each for each in call.store.attachments if each not in valid}
     for container in {name for name, _ in stale}:
         if not has_others(call.configuration.folder, container, stale):
             forget_name(Attachment(call.configuration, container, "", ()), call.kernel)
