@@ -4,48 +4,95 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from labctl.cni.attachment import Attachment, Given, ensure_shared, faults_of, forget_name
+from labctl.cni.attachment import Attachment, Given, ensure_shared, faults_of, forget_name, spell_destination
 from labctl.cni.failure import NAME_TAKEN, REFUSED, CniFailure
 from labctl.cni.store import locked
 from labctl.errors import LabError
 from labctl.kernel.plugin_kernel import HERE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from labctl.cni.call import Call
+
+    Steps: TypeAlias = list[Callable[[], object]]
 
 
 def add(call: Call) -> dict[str, Any]:
     """Make the attachment; on failure nothing of it is left.
 
+    It is noted in the store before anything of it is made: whoever finds it there after a `kill -9` knows what to look
+    for. What several containers share (the bridge, its addresses, the rules) stays, whatever becomes of this one.
+
     Raises:
         CniFailure: whatever went wrong.
     """
     call.check_netns()
-    bare = call.attachment()
-    had_link = call.files.info(bare.link.path) is not None
-    attachment = bare
+    back: Steps = []
     try:
-        _make_link(call, bare)
-        _refuse_second(call, bare)
-        attachment = call.attachment(_give(call))
-        return _make(call, attachment)
-    except CniFailure as failure:
-        if failure.code != NAME_TAKEN or attachment is not bare:
-            _take_back(call, attachment)
-        _forget_link(call, bare, keep=had_link)
+        return _add(call, back)
+    except Exception as error:
+        for step in reversed(back):
+            with suppress(LabError, OSError, CniFailure):
+                step()
+        if isinstance(error, LabError):
+            raise CniFailure(REFUSED, f"{error.what}; everything was taken back", error.hint) from None
         raise
-    except LabError as error:
-        _take_back(call, attachment)
-        _forget_link(call, bare, keep=had_link)
-        raise CniFailure(REFUSED, f"{error.what}; everything was taken back", error.hint) from None
 
 
-def _make_link(call: Call, attachment: Attachment) -> None:
+def _add(call: Call, back: Steps) -> dict[str, Any]:
+    """Do it; `back` gets the way back of every step."""
+    bare = call.attachment()
+    is_noted = bool(call.store.of(call.request.attachment))
+    if not is_noted:
+        _note(call)
+        back.append(call.forget)
+    _make_link(call, bare, back)
+    _refuse_second(call, bare)
+    if is_noted:  # of an ADD that was killed, or of a container that is gone: nothing of it stands
+        _note(call)
+        back.append(call.forget)
+    given = _give(call, back)
+    routes = call.kernel.net(bare.container.place).routes()
+    attachment = call.attachment(given, frozenset(spell_destination(each.destination, each.via) for each in routes))
+    back.append(partial(_pull, call, attachment))
+    return _make(call, attachment)
+
+
+def _note(call: Call) -> None:
+    """Put the attachment into the store, with its addresses if they are ours to give."""
+    if call.configuration.ipam:
+        with locked(call.configuration.folder):
+            call.store.note(call.request.attachment)
+        return
+    answering = _find_answering(call)
+    with locked(call.configuration.folder):
+        call.store.take(call.request.attachment, call.configuration.range_sets, answering)
+
+
+def _give(call: Call, back: Steps) -> tuple[Given, ...]:
+    """The addresses of the attachment; another plug-in is asked for them where the configuration says so."""
+    if not call.configuration.ipam:
+        return tuple(call.dress(call.store.of(call.request.attachment)))
+    from labctl.cni.delegate import read_given
+
+    back.append(partial(call.delegate, "DEL"))
+    return read_given(call.delegate("ADD"))
+
+
+def _make_link(call: Call, attachment: Attachment, back: Steps) -> None:
     """Let `ip netns` know the container's namespace: by this name everything else is done in it."""
-    call.files.make_folder(os.path.dirname(attachment.link.path))
-    if faults_of((attachment.link,), call.kernel):
+    path = attachment.link.path
+    if call.files.info(path) is None:
+        call.files.make_folder(os.path.dirname(path))
+        back.append(partial(forget_name, attachment, call.kernel))
+        attachment.link.apply(call.kernel.port)
+    elif faults := faults_of((attachment.link,), call.kernel):
+        if call.kernel.net(HERE).link(attachment.cable.host_name):
+            raise CniFailure(NAME_TAKEN, f"{attachment.container_id} is attached already: {faults[0]}")
         attachment.link.apply(call.kernel.port)
     if faults := faults_of((attachment.link,), call.kernel):
         raise CniFailure(NAME_TAKEN, faults[0])
@@ -55,19 +102,6 @@ def _refuse_second(call: Call, attachment: Attachment) -> None:
     if call.kernel.net(attachment.container.place).link(attachment.interface):
         what = f"{attachment.container_id} has an interface {attachment.interface} already; it was not touched"
         raise CniFailure(NAME_TAKEN, what)
-
-
-def _give(call: Call) -> tuple[Given, ...]:
-    """Find addresses for the attachment."""
-    if call.configuration.ipam:
-        from labctl.cni.delegate import read_given
-
-        return read_given(call.delegate("ADD"))
-    answering = _find_answering(call)
-    with locked(call.configuration.folder):
-        store = call.store
-        store.take(call.request.attachment, call.configuration.range_sets, answering)
-        return tuple(call.dress(store.of(call.request.attachment)))
 
 
 def _find_answering(call: Call) -> frozenset[str]:
@@ -101,15 +135,7 @@ def _forward(call: Call, attachment: Attachment) -> None:
             call.kernel.set_setting(names[family], "1")
 
 
-def _take_back(call: Call, attachment: Attachment) -> None:
-    """After a failure: the cable takes addresses and routes along."""
-    with suppress(LabError, OSError):
-        call.kernel.net(HERE).delete_link(attachment.cable.host_name)
-    with suppress(LabError, OSError, CniFailure):
-        call.give_back()
-
-
-def _forget_link(call: Call, attachment: Attachment, *, keep: bool) -> None:
-    if not keep:
-        with suppress(LabError, OSError):
-            forget_name(attachment, call.kernel)
+def _pull(call: Call, attachment: Attachment) -> None:
+    """Pull the cable: it takes addresses and routes along. What still waits to be done is not done."""
+    call.kernel.drop()
+    call.kernel.net(HERE).delete_link(attachment.cable.host_name)

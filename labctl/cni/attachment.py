@@ -52,12 +52,16 @@ def _digest(*words: str) -> str:
 
 
 class Attachment(Value):
-    """One interface of one container in one network."""
+    """One interface of one container in one network.
+
+    `routed` are destinations that a route of another interface leads to: that one was there first, and stays.
+    """
 
     configuration: Configuration
     container_id: str
     interface: str
     given: tuple[Given, ...]
+    routed: frozenset[str] = frozenset()
 
     @cached_property
     def container(self) -> Container:
@@ -101,7 +105,7 @@ class Attachment(Value):
         made = []
         for destination, via in wanted:
             gateway = via or gateways.get(":" in destination, "")
-            if gateway:
+            if gateway and destination not in self.routed:
                 spelled = "default" if destination in ("0.0.0.0/0", "::/0") else destination
                 made.append(DefaultRoute(self.container, gateway, spelled))
         return tuple(made)
@@ -110,6 +114,13 @@ class Attachment(Value):
         """What is this container's alone, in the order in which it is made."""
         addresses = tuple(LinkAddress(self.container.place, self.interface, each.cidr) for each in self.given)
         return (self.link, self.cable, *addresses, *self.routes())
+
+
+def spell_destination(destination: str, gateway: str) -> str:
+    """A destination as a result has it, where `ip` says `default`."""
+    if destination != "default":
+        return destination
+    return "::/0" if ":" in gateway else "0.0.0.0/0"
 
 
 def forget_name(attachment: Attachment, kernel: PluginKernel) -> None:

@@ -34,9 +34,9 @@ class Call:
         """The store as it is now."""
         return Store(self.files, self.configuration.folder)
 
-    def attachment(self, given: tuple[Given, ...] = ()) -> Attachment:
+    def attachment(self, given: tuple[Given, ...] = (), routed: frozenset[str] = frozenset()) -> Attachment:
         """What the call is about."""
-        return Attachment(self.configuration, *self.request.attachment, given)
+        return Attachment(self.configuration, *self.request.attachment, given, routed)
 
     def check_netns(self) -> None:
         """Insist on a namespace that is there and not the node's own.
@@ -46,7 +46,7 @@ class Call:
         """
         path = self.request.netns
         try:
-            is_own = os.path.samefile(path, _NETNS)
+            is_own = self.is_own_netns()
             kind = os.stat(path)
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)
@@ -55,6 +55,14 @@ class Call:
             raise CniFailure(BAD_VARIABLES, f"CNI_NETNS is {path!r}, the node's own; expected the container's")
         if not stat.S_ISREG(kind.st_mode) or kind.st_dev != os.stat(_NETNS).st_dev:
             raise CniFailure(BAD_VARIABLES, f"CNI_NETNS is {path!r}; expected a network namespace")
+
+    def is_own_netns(self) -> bool:
+        """Tell whether the namespace of the request is the node's own.
+
+        Raises:
+            OSError, ValueError: it cannot be looked at.
+        """
+        return os.path.samefile(self.request.netns, _NETNS)
 
     def dress(self, addresses: tuple[str, ...]) -> Iterator[Given]:
         """Put prefix and gateway to addresses of the store."""
@@ -73,10 +81,8 @@ class Call:
 
         return delegate(self.request, self.configuration, self.environment, command)
 
-    def give_back(self) -> None:
-        """Release the addresses of the attachment."""
-        if self.configuration.ipam:
-            self.delegate("DEL")
-        elif os.path.isdir(self.configuration.folder):
+    def forget(self) -> None:
+        """Take the attachment out of the store: its addresses are free again."""
+        if os.path.isdir(self.configuration.folder):
             with locked(self.configuration.folder):
                 self.store.release(self.request.attachment)

@@ -71,6 +71,9 @@ def read_configuration(raw: dict[str, Any]) -> Configuration:
     delegate = _text(ipam, "type", "", "ipam.type")
     if delegate and "/" in delegate:
         raise _bad("ipam.type", delegate, "the name of an executable in CNI_PATH")
+    folder = _text(ipam, "dataDir", "/var/lib/cni/networks", "ipam.dataDir")
+    if not folder.startswith("/"):
+        raise _bad("ipam.dataDir", folder, "an absolute path")
     own = delegate in ("", "labnet")
     sets = _read_sets(ipam) if own else ()
     cluster = _networks(raw, "clusterRange") or tuple(str(each.subnet) for ranges in sets for each in ranges)
@@ -82,12 +85,25 @@ def read_configuration(raw: dict[str, Any]) -> Configuration:
         range_sets=sets,
         cluster=cluster,
         routes=_read_routes(ipam),
-        folder=f"{_text(ipam, 'dataDir', '/var/lib/cni/networks', 'ipam.dataDir').rstrip('/')}/{name}",
+        folder=f"{folder.rstrip('/')}/{name}",
         ipam="" if own else delegate,
         dns=_object(raw, "dns"),
-        previous=_object(raw, "prevResult") if raw.get("prevResult") is not None else None,
+        previous=_read_previous(raw),
         raw=raw,
     )
+
+
+def _read_previous(raw: dict[str, Any]) -> dict[str, Any] | None:
+    """What earlier plug-ins of the list, or our own ADD, answered; lists that it lacks are empty ones."""
+    if raw.get("prevResult") is None:
+        return None
+    previous = _object(raw, "prevResult")
+    lists = {key: _list(previous, key, f"prevResult.{key}") for key in ("interfaces", "ips", "routes")}
+    for key, entries in lists.items():
+        for each in entries:
+            if not isinstance(each, dict):
+                raise _bad(f"prevResult.{key}", each, "objects")
+    return {**previous, **lists, "dns": _object(previous, "dns", "prevResult.dns")}
 
 
 def _bad(key: str, value: object, expected: str) -> CniFailure:
@@ -95,36 +111,51 @@ def _bad(key: str, value: object, expected: str) -> CniFailure:
     return CniFailure(BAD_CONFIGURATION, f"{key} is {said[:80]}{'…' if len(said) > 80 else ''}; expected {expected}")  # noqa: PLR2004 (as much as fits into a line)
 
 
+def _get(where: dict[str, Any], key: str, default: object) -> object:
+    """A value; null, which Go writes for what is not set, is as good as nothing."""
+    value = where.get(key)
+    return default if value is None else value
+
+
+def _has_bytes(text: str) -> bool:
+    """Tell half of a surrogate pair, which JSON can say and no file name can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _text(where: dict[str, Any], key: str, default: str, spelled: str = "") -> str:
-    value = where.get(key, default)
-    if not isinstance(value, str) or "\0" in value:
+    value = _get(where, key, default)
+    if not isinstance(value, str) or "\0" in value or not _has_bytes(value):
         raise _bad(spelled or key, value, "a text")
     return value
 
 
 def _flag(where: dict[str, Any], key: str, *, default: bool) -> bool:
-    value = where.get(key, default)
+    value = _get(where, key, default)
     if not isinstance(value, bool):
         raise _bad(key, value, "true or false")
     return value
 
 
-def _object(where: dict[str, Any], key: str) -> dict[str, Any]:
-    value = where.get(key, {})
+def _object(where: dict[str, Any], key: str, spelled: str = "") -> dict[str, Any]:
+    value = _get(where, key, {})
     if not isinstance(value, dict):
-        raise _bad(key, value, "an object")
+        raise _bad(spelled or key, value, "an object")
     return value
 
 
 def _list(where: dict[str, Any], key: str, spelled: str) -> list[Any]:
-    value = where.get(key, [])
+    value = _get(where, key, [])
     if not isinstance(value, list):
         raise _bad(spelled, value, "a list")
     return value
 
 
 def _networks(where: dict[str, Any], key: str) -> tuple[str, ...]:
-    value = where.get(key, [])
+    value = _get(where, key, [])
     values = value if isinstance(value, list) else [value]
     return tuple(str(_network(each, key)) for each in values)
 
@@ -172,6 +203,8 @@ def _read_range(value: object, number: int) -> Range:
     subnet = _network(value.get("subnet"), f"ipam.ranges[{number}].subnet")
     if subnet.num_addresses < 4 or subnet.prefixlen < _SMALLEST_PREFIX:  # noqa: PLR2004 (network, bridge, a container, broadcast)
         raise _bad(f"ipam.ranges[{number}].subnet", str(subnet), "room for a bridge and a container, at most a /8")
+    if subnet.is_multicast or subnet.is_loopback or (subnet.version == 6 and subnet.is_link_local):  # noqa: PLR2004 (the family)
+        raise _bad(f"ipam.ranges[{number}].subnet", str(subnet), "addresses that one host may send to another")
     gateway = _host(value, "gateway", subnet[1], subnet)
     # The last address of an IPv4 range is its broadcast; IPv6 has none.
     end = subnet[-2] if subnet.version == 4 else subnet[-1]  # noqa: PLR2004 (the family)

@@ -39,7 +39,7 @@ def delegate(request: Request, configuration: Configuration, environment: Mappin
         said = {}
     if done.code == 0:
         return said
-    if isinstance(said, dict) and isinstance(said.get("code"), int):
+    if isinstance(said, dict) and type(said.get("code")) is int and said["code"] > 0:
         raise CniFailure(said["code"], f"{configuration.ipam}: {said.get('msg', '')}", str(said.get("details", "")))
     what = (done.err.strip() or done.out.strip() or f"exit code {done.code}").splitlines()[-1]
     raise CniFailure(DELEGATE_FAILED, f"{configuration.ipam} failed: {what}")
@@ -53,9 +53,17 @@ def read_given(result: object) -> tuple[Given, ...]:
     """
     ips = result.get("ips") if isinstance(result, dict) else None
     try:
-        given = tuple(Given(str(each["address"]), str(each.get("gateway", ""))) for each in ips or ())
-    except (TypeError, KeyError, AttributeError):
+        given = tuple(_read_one(each["address"], each.get("gateway") or "") for each in ips or ())
+    except (TypeError, KeyError, AttributeError, ValueError):
         given = ()
     if not given:
-        raise CniFailure(DELEGATE_FAILED, "the IPAM plug-in gave no address")
+        raise CniFailure(DELEGATE_FAILED, f"the IPAM plug-in gave no address, but {ips!r:.80}")
     return given
+
+
+def _read_one(address: object, gateway: str) -> Given:
+    from ipaddress import ip_address, ip_interface
+
+    if not isinstance(address, str) or "/" not in address:
+        raise TypeError
+    return Given(ip_interface(address).with_prefixlen, str(ip_address(gateway)) if gateway else "")

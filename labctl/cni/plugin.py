@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from labctl.cni.failure import DEFECT, NO_IO, NOT_JSON, REFUSED, CniFailure
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 _FIRST = {"CHECK": "0.4.0", "STATUS": "1.1.0", "GC": "1.1.0"}
 _MOST_BYTES = 16 << 20
+_PART_BYTES = 1 << 16
 
 
 def main() -> int:
@@ -29,8 +29,9 @@ def main() -> int:
     raw: dict[str, Any] = {}
     try:
         request = read_request(os.environ)
-        raw = _read_configuration(sys.stdin.buffer.read(_MOST_BYTES))
+        raw = _read_configuration(_read_input())
         answer = _answer(request, raw, os.environ)
+        said = "" if answer is None else json.dumps(answer)
     except CniFailure as failure:
         return _fail(failure, raw)
     except LabError as error:
@@ -39,20 +40,41 @@ def main() -> int:
         return _fail(CniFailure(NO_IO, f"{error.filename or 'the kernel'}: {error.strerror or error}"), raw)
     except Exception as error:  # noqa: BLE001 (the last resort: a runtime gets JSON, never a traceback)
         return _fail(CniFailure(DEFECT, f"a defect of labnet: {type(error).__name__}: {error}"), raw)
-    if answer is not None:
-        _print(answer)
-    return 0
+    return _print(said, 0)
+
+
+def _read_input() -> bytes:
+    parts, left = [], _MOST_BYTES
+    try:
+        while part := os.read(0, min(left, _PART_BYTES)):
+            parts.append(part)
+            left -= len(part)
+    except OSError as error:
+        raise CniFailure(NO_IO, f"standard input cannot be read: {error.strerror}") from None
+    return b"".join(parts)
 
 
 def _read_configuration(data: bytes) -> dict[str, Any]:
     try:
-        raw = json.loads(data)
+        raw = json.loads(data, parse_constant=_refuse_number, parse_float=_read_float)
     except (ValueError, RecursionError) as error:
         said = "standard input is empty" if not data.strip() else f"standard input is not JSON: {error}"
         raise CniFailure(NOT_JSON, said) from None
     if not isinstance(raw, dict):
         raise CniFailure(NOT_JSON, f"standard input is {type(raw).__name__}; expected an object")
     return raw
+
+
+def _refuse_number(spelled: str) -> NoReturn:
+    """Python reads and writes NaN and Infinity, which JSON does not have (RFC 8259, section 6)."""
+    raise ValueError(f"{spelled} is no number")
+
+
+def _read_float(spelled: str) -> float:
+    number = float(spelled)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"{spelled[:40]} is too large")
+    return number
 
 
 def _answer(request: Request, raw: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any] | None:
@@ -83,16 +105,21 @@ def _answer(request: Request, raw: dict[str, Any], environment: Mapping[str, str
 
 def _fail(failure: CniFailure, raw: dict[str, Any]) -> int:
     version = raw.get("cniVersion")
-    _print(failure.as_json(version if version in SUPPORTED else NEWEST))
-    return 1
+    return _print(json.dumps(failure.as_json(version if version in SUPPORTED else NEWEST)), 1)
+
+
+def _print(said: str, code: int) -> int:
+    """Print a line, unless it is empty; give the exit code, which is 1 if nobody can be told."""
+    data = f"{said}\n".encode() if said else b""
+    try:
+        while data:
+            data = data[os.write(1, data) :]
+    except OSError:
+        return 1
+    return code
 
 
 def run() -> NoReturn:
     """Be the executable. Nothing is left to be tidied up at the end, and tidying up would take its time."""
     gc.disable()
     os._exit(main())
-
-
-def _print(answer: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()

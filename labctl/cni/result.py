@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from labctl.cni.attachment import spell_destination
 from labctl.kernel.plugin_kernel import HERE
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def build_result(attachment: Attachment, kernel: PluginKernel) -> dict[str, Any]
     outside = (configuration.bridge, attachment.cable.host_name)
     links = [kernel.net(HERE).link(name) for name in outside]
     interfaces = [
-        *before.get("interfaces", []),
+        *before.get("interfaces", ()),
         *({"name": link.name, "mac": link.mac} for link in links if link),
         {"name": attachment.interface, "mac": end.mac if end else "", "sandbox": kernel.netns},
     ]
@@ -27,11 +28,13 @@ def build_result(attachment: Attachment, kernel: PluginKernel) -> dict[str, Any]
         {"address": each.cidr, **({"gateway": each.gateway} if each.gateway else {}), "interface": len(interfaces) - 1}
         for each in attachment.given
     ]
-    routes = [{"dst": _spell(each.destination, each.gateway), "gw": each.gateway} for each in attachment.routes()]
+    routes = [
+        {"dst": spell_destination(each.destination, each.gateway), "gw": each.gateway} for each in attachment.routes()
+    ]
     return {
         "interfaces": interfaces,
-        "ips": [*before.get("ips", []), *ips],
-        "routes": [*before.get("routes", []), *routes],
+        "ips": [*before.get("ips", ()), *ips],
+        "routes": [*before.get("routes", ()), *routes],
         "dns": configuration.dns or before.get("dns", {}),
     }
 
@@ -42,7 +45,7 @@ def faults_of_result(attachment: Attachment, kernel: PluginKernel) -> tuple[str,
     said: list[str] = []
     ours = [
         each
-        for each in _objects(previous, "interfaces")
+        for each in previous.get("interfaces", ())
         if each.get("name") == attachment.interface and each.get("sandbox")
     ]
     if not ours:
@@ -53,21 +56,10 @@ def faults_of_result(attachment: Attachment, kernel: PluginKernel) -> tuple[str,
         for each in ours[-1:]
         if end and each.get("mac") and str(each["mac"]).lower() != end.mac
     ]
-    told = {str(each.get("address")) for each in _objects(previous, "ips")}
+    told = {str(each.get("address")) for each in previous.get("ips", ())}
     said += [
         f"prevResult does not have the address {each.cidr} of {attachment.interface}"
         for each in attachment.given
         if each.cidr not in told
     ]
     return tuple(said)
-
-
-def _objects(result: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    value = result.get(key)
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def _spell(destination: str, gateway: str) -> str:
-    if destination != "default":
-        return destination
-    return "::/0" if ":" in gateway else "0.0.0.0/0"

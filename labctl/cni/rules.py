@@ -36,5 +36,6 @@ def make_rules(configuration: Configuration, given: Iterable[Given]) -> tuple[Re
 
 def _rule(table: str, chain: str, match: tuple[str, ...], target: str, cluster: str) -> Resource:
     if ":" in match[1]:
+        match = match[2:] if match[1] == "::/0" else match  # as ip6tables-save spells it: found as it is spelled
         return Ip6tablesRule(HERE.node, table, chain, match, target)
     return IptablesRule(HERE.node, table, chain, match, target, policy="", cluster_range=cluster, uplink="")

@@ -1,6 +1,7 @@
 """The node's own store of addresses: the file that step 1 keeps, `ADDRESS OWNER [INTERFACE]` a line, under its lock.
 
-A line with an interface is an attachment of the plug-in's; one without was made by hand and is only respected.
+A line with an interface is an attachment of the plug-in's; one without was made by hand and is only respected. Where
+another plug-in gives the addresses, `-` stands in place of one.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from typing import TYPE_CHECKING, TypeAlias
 from labctl.cni.failure import NO_ADDRESS, NO_IO, TRY_LATER, CniFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from labctl.cni.config import Host, Range
     from labctl.kernel.files import NodeFiles
 
     Attachment: TypeAlias = tuple[str, str]
 
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.005
 _ATTACHMENT_WORDS = 3
+_FILE = "reserved"
+_ELSEWHERE = "-"
 
 
 @contextmanager
@@ -63,7 +66,7 @@ class Store:
         Raises:
             CniFailure: 5 if it cannot be read, or holds what is no store; nothing is changed then.
         """
-        self._files, self._path = files, f"{folder}/reserved"
+        self._files, self._path = files, f"{folder}/{_FILE}"
         try:
             text = files.read(self._path) or ""
         except OSError as error:
@@ -76,12 +79,22 @@ class Store:
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
-        """What the plug-in has given addresses to."""
+        """What the plug-in has made, or began to."""
         return tuple(dict.fromkeys((line[1], line[2]) for line in self._lines if len(line) == _ATTACHMENT_WORDS))
 
     def of(self, attachment: Attachment) -> tuple[str, ...]:
-        """The addresses of an attachment, in the order in which it got them."""
+        """The addresses of an attachment, in the order in which it got them; `-` if another plug-in gave them."""
         return tuple(line[0] for line in self._lines if tuple(line[1:]) == attachment)
+
+    def note(self, attachment: Attachment) -> None:
+        """Note an attachment whose addresses another plug-in gives.
+
+        Raises:
+            CniFailure: 5 if it cannot be written.
+        """
+        self._lines = [line for line in self._lines if tuple(line[1:]) != attachment]
+        self._lines.append([_ELSEWHERE, *attachment])
+        self._write()
 
     def take(self, attachment: Attachment, sets: Sequence[Sequence[Range]], answering: frozenset[str]) -> None:
         """Give an attachment the lowest free address of each set; what a killed ADD left of it goes first.
@@ -100,7 +113,7 @@ class Store:
 
     def find_free(self, ranges: Sequence[Range], answering: frozenset[str] = frozenset()) -> Host | None:
         """The lowest address that is neither given away nor the bridge's nor somebody's who answers."""
-        given = [line[0] for line in self._lines]
+        given = [line[0] for line in self._lines if line[0] != _ELSEWHERE]
         taken = {int(ip_address(each)) for each in (*given, *answering)}
         for each in ranges:
             kept = taken | {int(each.gateway), int(each.subnet[0])}
@@ -132,7 +145,33 @@ class Store:
             raise CniFailure(NO_IO, f"{self._path} cannot be written: {error.strerror}; nothing was changed") from None
 
 
+def has_others(folder: str, container: str, gone: Collection[Attachment]) -> bool:
+    """Tell whether a container has attachments besides those that are `gone`, in any network whose store is beside."""
+    parent, own = os.path.split(folder)
+    try:
+        networks = os.listdir(parent)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    for network in networks:
+        for words in _read_words(os.path.join(parent, network, _FILE)):
+            is_here = len(words) == _ATTACHMENT_WORDS and words[1] == container
+            if is_here and not (network == own and (words[1], words[2]) in gone):
+                return True
+    return False
+
+
+def _read_words(path: str) -> list[list[str]]:
+    """The lines of a store of whatever network; none if it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return [line.split() for line in file]
+    except OSError:
+        return []
+
+
 def _is_address(text: str) -> bool:
+    if text == _ELSEWHERE:
+        return True
     try:
         ip_address(text)
     except ValueError:

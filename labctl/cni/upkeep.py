@@ -5,9 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from labctl.cni.attachment import Attachment, Given, faults_of, forget_name, host_end, host_end_prefix
+from labctl.cni.attachment import (
+    Attachment,
+    Given,
+    faults_of,
+    forget_name,
+    host_end,
+    host_end_prefix,
+    spell_destination,
+)
 from labctl.cni.failure import BAD_CONFIGURATION, NOT_AS_IT_SHOULD_BE, NOT_READY, CniFailure
-from labctl.cni.store import locked
+from labctl.cni.store import has_others, locked
 from labctl.errors import ToolMissing
 from labctl.kernel import spawn
 from labctl.kernel.plugin_kernel import HERE
@@ -15,7 +23,7 @@ from labctl.kernel.plugin_kernel import HERE
 if TYPE_CHECKING:
     from labctl.cni.call import Call
 
-_TOOLS = ("ip", "iptables", "iptables-save")
+_TOOLS = {4: ("ip", "iptables", "iptables-save"), 6: ("ip", "ip6tables", "ip6tables-save")}
 _VALID = "cni.dev/valid-attachments"
 
 
@@ -30,7 +38,11 @@ def check(call: Call) -> None:
         raise CniFailure(BAD_CONFIGURATION, "prevResult is missing; CHECK needs what ADD answered")
     from labctl.cni.result import faults_of_result
 
-    attachment = call.attachment(_given_before(call))
+    given = _given_before(call)
+    # What ADD did not tell it did not make: another interface's route was there.
+    told = [(each.get("dst"), each.get("gw")) for each in call.configuration.previous.get("routes", ())]
+    routes = [(spell_destination(each.destination, each.gateway), each) for each in call.attachment(given).routes()]
+    attachment = call.attachment(given, frozenset(to for to, each in routes if (to, each.gateway) not in told))
     if not (faults := faults_of((attachment.link,), call.kernel)):
         call.kernel.net(HERE).expect(attachment.cable.host_name, call.configuration.bridge)
         resources = (*attachment.of_container()[1:], *attachment.of_node())
@@ -58,7 +70,7 @@ def status(call: Call) -> None:
     Raises:
         CniFailure: 50, naming what is missing.
     """
-    for tool in _TOOLS:
+    for tool in dict.fromkeys(each for family in call.configuration.families for each in _TOOLS[family]):
         try:
             spawn.find(tool)
         except ToolMissing as missing:
@@ -82,6 +94,8 @@ def _check_store(call: Call) -> None:
         raise CniFailure(NOT_READY, failure.msg) from None
     if not os.access(folder, os.W_OK):
         raise CniFailure(NOT_READY, f"the store {folder} cannot be written")
+    if os.statvfs(folder).f_bavail == 0:
+        raise CniFailure(NOT_READY, f"the disk of the store {folder} is full")
     if any(store.find_free(ranges) is None for ranges in call.configuration.range_sets):
         raise CniFailure(NOT_READY, f"no address is free; see {folder}/reserved")
 
@@ -93,29 +107,27 @@ def collect(call: Call) -> None:
         CniFailure: 7 if it names none at all, not even an empty list: then nothing is taken away.
     """
     valid = _read_valid(call.configuration.raw)
+    stale = {each for each in call.store.attachments if each not in valid}  # first: a corrupt store is a reason to stop
     kept = {host_end(call.configuration.name, each) for each in valid}
     prefix = host_end_prefix(call.configuration.name)
     node = call.kernel.net(HERE)
     for link in node.links():
         if link.kind == "veth" and link.name.startswith(prefix) and link.name not in kept:
             node.delete_link(link.name)
+    for container in {name for name, _ in stale}:
+        if not has_others(call.configuration.folder, container, stale):
+            forget_name(Attachment(call.configuration, container, "", ()), call.kernel)
     if call.configuration.ipam:
         call.delegate("GC")
-    elif os.path.isdir(call.configuration.folder):
+    if stale:  # last: as long as they are noted, the next GC knows of them
         with locked(call.configuration.folder):
-            store = call.store
-            stale = tuple(each for each in store.attachments if each not in valid)
-            store.release(*stale)
-        _forget_names(call, {name for name, _ in stale} - {name for name, _ in valid})
-
-
-def _forget_names(call: Call, containers: set[str]) -> None:
-    for name in containers:
-        forget_name(Attachment(call.configuration, name, "", ()), call.kernel)
+            call.store.release(*stale)
 
 
 def _read_valid(raw: dict[str, Any]) -> set[tuple[str, str]]:
-    entries = raw.get(_VALID)
+    entries = raw.get(_VALID, "missing")
+    if entries is None:  # how Go spells a list without entries
+        return set()
     if not isinstance(entries, list):
         raise CniFailure(BAD_CONFIGURATION, f"{_VALID} is {entries!r:.80}; expected the list of attachments that stay")
     valid = set()

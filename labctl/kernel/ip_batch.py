@@ -44,6 +44,11 @@ class IpNet:
             self._run((), 0)
         return waited
 
+    def drop(self) -> None:
+        """Leave undone what waits."""
+        self._waiting.clear()
+        self._seen.clear()
+
     def forget(self) -> None:
         """Look anew from now on."""
         self._seen.clear()

@@ -122,6 +122,11 @@ class PluginKernel:
         del place
         return self.netns
 
+    def drop(self) -> None:
+        """Leave undone what waits: something else has failed."""
+        for net in self._nets.values():
+            net.drop()
+
     def refresh(self) -> None:
         """Carry out what waits; look anew from now on."""
         for net in self._nets.values():

@@ -1,0 +1,116 @@
+"""labnet with another plug-in for the addresses, called as section 4 of the specification says."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cni_runtime import DEBIAN, STORE, Runtime, network
+
+if TYPE_CHECKING:
+    from tests.lab_under_test import LabUnderTest
+
+pytestmark = pytest.mark.machine
+
+_SPY = """\
+#!/bin/sh
+# An IPAM plug-in that writes down how it was called, and answers what a file says.
+env | grep -e ^CNI_ -e ^PATH= | sort >/run/spy/$CNI_COMMAND.env
+cat >/run/spy/$CNI_COMMAND.json
+echo "$CNI_COMMAND" >>/run/spy/calls
+cat /run/spy/answer 2>/dev/null
+exit "$(cat /run/spy/code 2>/dev/null || echo 0)"
+"""
+
+
+def _local(*ranges: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 (of a configuration)
+    sets = [[{"subnet": each}] for each in ranges or ("10.244.0.0/24",)]
+    return network(ipam={"type": "host-local", "ranges": sets}, **more)
+
+
+def _spy(runtime: Runtime, answer: str, code: int = 0) -> None:
+    runtime.type(f"mkdir -p /run/spy; cat >/run/spy/spy <<'END'\n{_SPY}END\nchmod +x /run/spy/spy")
+    runtime.type(f"cat >/run/spy/answer <<'END'\n{answer}\nEND\necho {code} >/run/spy/code; rm -f /run/spy/calls")
+
+
+def test_host_local_gives_the_addresses(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    both = _local("10.244.0.0/24", "fd00:10:244::/64")
+    a, b = (runtime.add(each, both) for each in ("a", "b"))
+    assert (a.addresses, b.addresses) == (
+        ["10.244.0.2/24", "fd00:10:244::2/64"],
+        ["10.244.0.3/24", "fd00:10:244::3/64"],
+    )
+    assert runtime.pings("a", "10.244.0.3")
+    assert runtime.pings("a", "fd00:10:244::3")
+    assert runtime.call("CHECK", "a", {**both, "prevResult": a.said}).code == 0
+    # A second ADD asks for no second address, and does not give the first one back.
+    again = runtime.call("ADD", "a", both)
+    assert (again.code, again.said["code"]) == (1, 100)
+    assert runtime.call("CHECK", "a", {**both, "prevResult": a.said}).code == 0
+    runtime.type(f"rm {STORE}/10.244.0.2 {STORE}/fd00:*:2")
+    assert runtime.call("CHECK", "a", {**both, "prevResult": a.said}).code == 1
+    for each in ("a", "b", "a"):
+        assert runtime.call("DEL", each, both, CNI_NETNS="").code == 0
+    left = runtime.type(f"ls {STORE} /var/run/netns; ip -br link show type veth master cni0").split()
+    assert sorted(left) == [f"{STORE}:", "/var/run/netns:", "last_reserved_ip.0", "last_reserved_ip.1", "lock"]
+
+
+def test_a_failing_ipam_leaves_nothing(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    few = _local("10.244.0.0/30")
+    runtime.add("b", few)
+    before = runtime.state()
+    answer = runtime.call("ADD", "a", few)
+    assert answer.code == 1
+    assert "host-local" in answer.said["msg"]
+    assert runtime.state() == before
+
+
+def test_it_is_called_with_what_labnet_was_called_with(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    configuration = network(ipam={"type": "spy", "mine": [1, 2]}, runtimeConfig={"x": 1})
+    given = {"cniVersion": "1.0.0", "ips": [{"address": "10.244.0.77/24", "gateway": "10.244.0.1"}], "dns": {}}
+    more = {"CNI_PATH": f"/nowhere:/run/spy:{DEBIAN}", "CNI_ARGS": "K=V", "PATH": "/usr/bin:/bin"}
+    _spy(runtime, json.dumps(given))
+    added = runtime.add("a", configuration, **more)
+    assert added.addresses == ["10.244.0.77/24"]
+    checked = {**configuration, "prevResult": added.said}
+    assert runtime.call("CHECK", "a", checked, **more).code == 0
+    assert runtime.call("DEL", "a", checked, **more).code == 0
+    assert runtime.type("cat /run/spy/calls").split() == ["ADD", "CHECK", "DEL"]
+    for command, told in (("ADD", configuration), ("CHECK", checked), ("DEL", checked)):
+        assert json.loads(runtime.type(f"cat /run/spy/{command}.json")) == told
+        variables = dict(line.split("=", 1) for line in runtime.type(f"cat /run/spy/{command}.env").splitlines())
+        assert variables == {
+            "CNI_COMMAND": command,
+            "CNI_CONTAINERID": "a",
+            "CNI_IFNAME": "eth0",
+            "CNI_NETNS": runtime.netns("a"),
+            **more,
+        }
+
+
+def test_an_ipam_plugin_that_behaves_badly(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    configuration = network(ipam={"type": "spy"})
+    before = runtime.state()
+    for answer, code, expected in (
+        ("", 0, 104),
+        ("{}", 0, 104),
+        ('{"ips": [7]}', 0, 104),
+        ('{"ips": [{"address": "somewhere"}]}', 0, 104),
+        ('{"ips": [{"address": "10.244.0.2/24", "gateway": "x; reboot"}]}', 0, 104),
+        ("not json", 1, 104),
+        ('{"code": 11, "msg": "later"}', 1, 11),
+        ('{"code": 0, "msg": "odd"}', 1, 104),
+        ('{"code": true, "msg": "odd"}', 1, 104),
+    ):
+        _spy(runtime, answer, code)
+        said = runtime.call("ADD", "a", configuration, CNI_PATH="/run/spy")
+        assert (said.code, said.said["code"]) == (1, expected), (answer, said)
+        # What failed after the ADD was given is given back (section 4).
+        assert runtime.type("cat /run/spy/calls").split() == ["ADD", "DEL"], answer
+        assert runtime.state() == before, answer
