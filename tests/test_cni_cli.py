@@ -72,6 +72,17 @@ def test_a_file_that_is_not_labctls_is_never_written_over(lab: LabUnderTest, pat
     assert lab.type("worker", f"grep -q theirs {path}").code == 0
 
 
+def test_a_configuration_that_somebody_made_his_own_stays(lab: LabUnderTest) -> None:
+    assert lab.labctl("cni", "install", "--node", "master").code == 0
+    more = 'jq \'.plugins += [{"type": "portmap"}]\''
+    assert lab.type("master", f"{more} {CONFIGURATION} >/run/more; cat /run/more >{CONFIGURATION}").code == 0
+    before = lab.snapshot()
+    assert lab.labctl("cni", "install", "--node", "master").code == 4
+    assert lab.snapshot() == before
+    assert f"left untouched: {CONFIGURATION}" in lab.labctl("cni", "uninstall", "--node", "master").out
+    assert lab.type("master", f"grep -q portmap {CONFIGURATION}").code == 0
+
+
 def test_other_folders(lab: LabUnderTest) -> None:
     folders = ("--bin-dir", "/opt/plug ins", "--conf-dir", "/etc/cni/mine/")
     assert lab.labctl("cni", "install", "--node", "master", *folders).code == 0

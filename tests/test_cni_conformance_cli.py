@@ -79,3 +79,13 @@ def test_what_cannot_be_done_is_an_error_with_a_hint(home: Path, tmp_path: Path,
     error = json.loads(said.out)["error"]
     assert (said.code, error["code"], said.err) == (2, 2, "")
     assert error["hint"]
+
+
+@pytest.mark.parametrize("ipam", [(), ("--ipam", "/usr/lib/cni")])
+def test_labnet_passes_every_check(home: Path, ipam: tuple[str, ...]) -> None:
+    plugin = json.loads(run_labctl(home, "cni", "show", "--json").out)["plugin"]
+    said = run_labctl(home, "cni", "conformance", plugin, *ipam, "--json")
+    outcomes = {each["id"]: each["outcome"] for each in json.loads(said.out)["checks"]}
+    assert said.code == 0, said
+    assert not {name: outcome for name, outcome in outcomes.items() if outcome in ("fail", "unknown")}
+    assert sum(outcome == "pass" for outcome in outcomes.values()) > 100

@@ -34,10 +34,10 @@ DAMAGES = (
     ("iptables -D FORWARD -s 10.244.0.0/24 -j ACCEPT", "FORWARD"),
     ("iptables -D FORWARD -d 10.244.0.0/24 -j ACCEPT", "FORWARD"),
     ("iptables -t nat -F", "POSTROUTING"),
-    (f"sed -i '/ a /d' {STORE}/reserved", "no address is reserved for a eth0"),
+    (f"sed -i 's/.* a .*/10.244.0.99 other/' {STORE}/reserved", "no address is reserved for a eth0"),
     (f"sed -i 's/^10.244.0.2 a /10.244.0.8 a /' {STORE}/reserved", "10.244.0.8/24"),
     ("rm /var/run/netns/a", "has no /var/run/netns/a"),
-    ("ln -sfT /proc/1/ns/net /var/run/netns/a", "leads to /proc/1/ns/net"),
+    ("ln -sfT /proc/999999999/ns/net /var/run/netns/a", "leads to /proc/999999999/ns/net"),
 )  # fmt: skip
 
 

@@ -184,5 +184,17 @@ def _attachments(survey: Survey, node: Node) -> list[dict[str, Any]]:
         if len(words) == 3:  # noqa: PLR2004 (ADDRESS CONTAINER INTERFACE: the plug-in's own)
             address, container, interface = words
             answer = kernel_files.read(f"{RESULTS_FOLDER}/{survey.lab.network}-{container}-{interface}")
-            found.append({"container": container, "interface": interface, "address": address, "answer": answer})
+            known = {"container": container, "interface": interface, "address": address}
+            found.append({**known, "asked": _asked(container, interface, answer), "answer": answer})
     return found
+
+
+def _asked(container: str, interface: str, answer: str | None) -> dict[str, str]:
+    """The variables of the ADD that was answered; which namespace it was about, the answer tells."""
+    try:
+        ends = json.loads(answer or "{}").get("interfaces", [])
+        netns = next((each["sandbox"] for each in ends if each.get("sandbox")), "")
+    except (ValueError, AttributeError, TypeError):
+        netns = ""
+    told = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": container, "CNI_NETNS": netns, "CNI_IFNAME": interface}
+    return {name: value for name, value in told.items() if value}

@@ -117,8 +117,12 @@ class Run:
     def _with_needed(self, survey: Survey, todo: Todo) -> Todo:
         """Add what these steps need and what is not made, in the order of the course and of the lab."""
         wanted = {(lesson, node) for lesson, nodes in todo.items() for node in nodes}
-        for lesson, node in tuple(wanted):
-            wanted |= {(each, at) for each, at in survey.needs(lesson, node) if not survey.bare(each, at).made}
+        # A step of the whole lab, itself needed, needs what comes before it on every node.
+        asked = list(wanted)
+        for lesson, node in asked:
+            new = {need for need in survey.needs(lesson, node) if not survey.bare(*need).made} - wanted
+            wanted |= new
+            asked += new
         lessons = survey.course.lessons(sorted({lesson.number for lesson, _ in wanted}))
         return {
             lesson: tuple(node for node in nodes_of(lesson, survey.lab, survey.lab.nodes) if (lesson, node) in wanted)

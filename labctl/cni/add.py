@@ -7,11 +7,21 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from labctl.cni.attachment import Attachment, Given, ensure_shared, faults_of, forget_name, spell_destination
-from labctl.cni.failure import NAME_TAKEN, REFUSED, CniFailure
+from labctl.cni.attachment import (
+    Attachment,
+    Given,
+    ensure_shared,
+    faults_of,
+    forget_name,
+    mark,
+    pull_cable,
+    spell_destination,
+)
+from labctl.cni.failure import NAME_TAKEN, NO_IO, REFUSED, CniFailure
 from labctl.cni.store import locked
 from labctl.errors import LabError
-from labctl.kernel.plugin_kernel import HERE
+from labctl.kernel.plugin_kernel import HERE, OWN_LINK, forwarding
+from labctl.model.lab import NETNS_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,11 +86,12 @@ def _note(call: Call) -> None:
 def _give(call: Call, back: Steps) -> tuple[Given, ...]:
     """The addresses of the attachment; another plug-in is asked for them where the configuration says so."""
     if not call.configuration.ipam:
-        return tuple(call.dress(call.store.of(call.request.attachment)))
-    from labctl.cni.delegate import read_given
-
+        given = tuple(call.dress(call.store.of(call.request.attachment)))
+        if len(given) != len(call.configuration.range_sets):
+            raise CniFailure(NO_IO, f"{call.configuration.folder} does not hold what was just written to it")
+        return given
     back.append(partial(call.delegate, "DEL"))
-    return read_given(call.delegate("ADD"))
+    return call.adopt(call.delegate("ADD"))
 
 
 def _make_link(call: Call, attachment: Attachment, back: Steps) -> None:
@@ -91,7 +102,9 @@ def _make_link(call: Call, attachment: Attachment, back: Steps) -> None:
         back.append(partial(forget_name, attachment, call.kernel))
         attachment.link.apply(call.kernel.port)
     elif faults := faults_of((attachment.link,), call.kernel):
-        if call.kernel.net(HERE).link(attachment.cable.host_name):
+        info = call.files.info(path)
+        is_ours = info is not None and info.target.startswith(OWN_LINK)
+        if call.kernel.net(HERE).link(attachment.cable.host_name) or (os.path.exists(path) and not is_ours):
             raise CniFailure(NAME_TAKEN, f"{attachment.container_id} is attached already: {faults[0]}")
         attachment.link.apply(call.kernel.port)
     if faults := faults_of((attachment.link,), call.kernel):
@@ -116,10 +129,17 @@ def _find_answering(call: Call) -> frozenset[str]:
 def _make(call: Call, attachment: Attachment) -> dict[str, Any]:
     from labctl.cni.result import build_result
 
-    with locked(call.configuration.folder):
+    node = call.kernel.net(HERE)
+    with locked(NETNS_FOLDER):  # one lock for the node: another network may have the same bridge
         _forward(call, attachment)
         ensure_shared(attachment.of_node(), call.kernel)
-        call.kernel.net(HERE).flush()
+        node.pin_mac(call.configuration.bridge)
+        node.flush()
+    name = attachment.cable.host_name
+    node.aliases[name] = mark(call.configuration.name, call.request.attachment)
+    found = node.link(name)
+    if found and found.alias != node.aliases[name]:
+        raise CniFailure(NAME_TAKEN, f"the node has an interface {name} that is not of this attachment")
     for resource in attachment.of_container()[1:]:
         resource.apply(call.kernel.port)
     result = build_result(attachment, call.kernel)
@@ -129,13 +149,12 @@ def _make(call: Call, attachment: Attachment) -> dict[str, Any]:
 
 def _forward(call: Call, attachment: Attachment) -> None:
     """Have the node forward at all."""
-    names = {6: "net.ipv6.conf.all.forwarding", 4: "net.ipv4.ip_forward"}
-    for family in {6 if ":" in each.cidr else 4 for each in attachment.given}:
-        if (call.kernel.setting(HERE, names[family]) or "").strip() == "0":
-            call.kernel.set_setting(names[family], "1")
+    for name in forwarding(attachment.families):
+        if call.kernel.is_off(name):
+            call.kernel.set_setting(name, "1")
 
 
 def _pull(call: Call, attachment: Attachment) -> None:
     """Pull the cable: it takes addresses and routes along. What still waits to be done is not done."""
     call.kernel.drop()
-    call.kernel.net(HERE).delete_link(attachment.cable.host_name)
+    pull_cable(attachment, call.kernel)

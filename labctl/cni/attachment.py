@@ -7,12 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from labctl.cni.failure import NAME_TAKEN, REFUSED, CniFailure
-from labctl.kernel.plugin_kernel import HERE
+from labctl.cni.own import OwnAddress, append_rule, is_there
+from labctl.kernel.plugin_kernel import HERE, OWN_LINK
 from labctl.model.lab import Container
 from labctl.model.resource import Absent, Foreign, Present, Unknown, state_of
 from labctl.model.value import Value
-from labctl.resources.address import LinkAddress
 from labctl.resources.bridge import Bridge
+from labctl.resources.iptables import IptablesRule
 from labctl.resources.netns_link import NetnsLink
 from labctl.resources.route import DefaultRoute
 from labctl.resources.veth import VethPair
@@ -37,14 +38,19 @@ class Given(Value):
 def host_end(network: str, attachment: tuple[str, str]) -> str:
     """What the node's end of an attachment's cable is called: 15 letters, the same at every call.
 
-    DEL may know nothing but this. The first four of the digest are the network's, by which GC tells its own.
+    DEL may know nothing but this.
     """
-    return host_end_prefix(network) + _digest(*attachment)[:8]
+    return f"{_MARK}{_digest(network, *attachment)[:12]}"
 
 
-def host_end_prefix(network: str) -> str:
-    """With what the names of a network's cables begin."""
-    return _MARK + _digest(network)[:4]
+def mark(network: str, attachment: tuple[str, str]) -> str:
+    """What is written on the node's end (its alias): two names may have one short digest, and only ours are deleted."""
+    return f"{network_mark(network)} {_digest(network, *attachment)}"
+
+
+def network_mark(network: str) -> str:
+    """With what it begins for all of a network's cables."""
+    return f"labnet {_digest(network)}"
 
 
 def _digest(*words: str) -> str:
@@ -69,6 +75,11 @@ class Attachment(Value):
         return Container(self.container_id, HERE.node)
 
     @property
+    def families(self) -> tuple[int, ...]:
+        """Of which families its addresses are."""
+        return tuple(sorted({6 if ":" in each.cidr else 4 for each in self.given}))
+
+    @property
     def link(self) -> NetnsLink:
         """The name by which `ip netns` finds it."""
         return NetnsLink(self.container)
@@ -89,7 +100,7 @@ class Attachment(Value):
         """What all containers of the network share: the bridge, its addresses, the rules."""
         bridge = self.configuration.bridge
         prefixes = [(each.gateway, each.cidr.rpartition("/")[2]) for each in self.given if each.gateway]
-        addresses = tuple(LinkAddress(HERE, bridge, f"{gateway}/{prefix}") for gateway, prefix in prefixes)
+        addresses = tuple(OwnAddress(HERE, bridge, f"{gateway}/{prefix}") for gateway, prefix in prefixes)
         return (Bridge(HERE.node, bridge), *addresses, *self.rules())
 
     def rules(self) -> tuple[Resource, ...]:
@@ -101,7 +112,9 @@ class Attachment(Value):
     def routes(self) -> tuple[DefaultRoute, ...]:
         """The routes that the configuration asks for; without any, everything goes to the bridge."""
         gateways = {":" in each.gateway: each.gateway for each in reversed(self.given) if each.gateway}
-        wanted = self.configuration.routes or tuple(("::/0" if six else "0.0.0.0/0", "") for six in sorted(gateways))
+        wanted = self.configuration.routes
+        if not wanted and not self.configuration.ipam:  # another IPAM plug-in's routes are all that is wanted
+            wanted = tuple(("::/0" if six else "0.0.0.0/0", "") for six in sorted(gateways))
         made = []
         for destination, via in wanted:
             gateway = via or gateways.get(":" in destination, "")
@@ -112,7 +125,7 @@ class Attachment(Value):
 
     def of_container(self) -> tuple[Resource, ...]:
         """What is this container's alone, in the order in which it is made."""
-        addresses = tuple(LinkAddress(self.container.place, self.interface, each.cidr) for each in self.given)
+        addresses = tuple(OwnAddress(self.container.place, self.interface, each.cidr) for each in self.given)
         return (self.link, self.cable, *addresses, *self.routes())
 
 
@@ -124,14 +137,14 @@ def spell_destination(destination: str, gateway: str) -> str:
 
 
 def forget_name(attachment: Attachment, kernel: PluginKernel) -> None:
-    """Remove the name of the namespace if it is a link; what `ip netns add` mounted is its maker's."""
+    """Remove the name of the namespace if it is a link of ours; what others made, or `ip netns add`, stays."""
     info = kernel.files(HERE.node).info(attachment.link.path)
-    if info and info.kind == "link":
+    if info and info.kind == "link" and info.target.startswith(OWN_LINK):
         kernel.files(HERE.node).remove(attachment.link.path)
 
 
 def ensure_shared(resources: Sequence[Resource], kernel: PluginKernel) -> None:
-    """Make what the node's containers share, where it is missing; what somebody else has made differently stays.
+    """Make what the node's containers share, where it is missing; what others have put beside or before it stays.
 
     Raises:
         CniFailure: 100 if the bridge's name is taken, 102 if something is not as it should be and not ours to change.
@@ -141,12 +154,21 @@ def ensure_shared(resources: Sequence[Resource], kernel: PluginKernel) -> None:
         match seen:
             case Foreign(why):
                 raise CniFailure(NAME_TAKEN, why)
+            case _ if isinstance(resource, IptablesRule):
+                if isinstance(seen, Absent) or (isinstance(seen, Unknown) and not is_there(resource, kernel.port)):
+                    append_rule(resource, kernel.port)
             case Unknown(why):
                 raise CniFailure(REFUSED, why)
-            case Present(drift) if drift and isinstance(resource, LinkAddress):
-                raise CniFailure(REFUSED, drift[0])
             case Absent() | Present(drift=(_, *_)):
                 resource.apply(kernel.port)
+
+
+def pull_cable(attachment: Attachment, kernel: PluginKernel) -> None:
+    """Delete the node's end if it is this attachment's; the other end goes with it, with addresses and routes."""
+    node, name = kernel.net(HERE), attachment.cable.host_name
+    link = node.link(name)
+    if link and link.alias == mark(attachment.configuration.name, (attachment.container_id, attachment.interface)):
+        node.delete_link(name)
 
 
 def faults_of(resources: Sequence[Resource], kernel: PluginKernel) -> tuple[str, ...]:
@@ -155,6 +177,8 @@ def faults_of(resources: Sequence[Resource], kernel: PluginKernel) -> tuple[str,
     for resource in resources:
         seen = resource.observe(kernel.port)
         state, why = state_of(seen)
+        if isinstance(seen, Unknown) and isinstance(resource, IptablesRule) and is_there(resource, kernel.port):
+            continue
         if state != "present":
             said.append(why or f"{resource.key} is {state}")
     return tuple(said)

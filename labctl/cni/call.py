@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from labctl.cni.attachment import Attachment, Given
 from labctl.cni.failure import BAD_VARIABLES, CniFailure
 from labctl.cni.store import Store, locked
 from labctl.kernel.plugin_kernel import HERE, PluginKernel
+from labctl.model.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from labctl.cni.request import Request
 
 _NETNS = "/proc/self/ns/net"
+_NS_GET_NSTYPE = 0xB703
+_CLONE_NEWNET = 0x40000000
 
 
 class Call:
@@ -53,7 +57,7 @@ class Call:
             raise CniFailure(BAD_VARIABLES, f"CNI_NETNS is {path!r}, which cannot be looked at: {said}") from None
         if is_own:
             raise CniFailure(BAD_VARIABLES, f"CNI_NETNS is {path!r}, the node's own; expected the container's")
-        if not stat.S_ISREG(kind.st_mode) or kind.st_dev != os.stat(_NETNS).st_dev:
+        if not stat.S_ISREG(kind.st_mode) or kind.st_dev != os.stat(_NETNS).st_dev or not _is_network(path):
             raise CniFailure(BAD_VARIABLES, f"CNI_NETNS is {path!r}; expected a network namespace")
 
     def is_own_netns(self) -> bool:
@@ -75,6 +79,14 @@ class Call:
                     yield Given(f"{each}/{home.subnet.prefixlen}", str(home.gateway))
                     break
 
+    def adopt(self, result: object) -> tuple[Given, ...]:
+        """Take addresses, routes and dns from what an IPAM plug-in answered (or an earlier ADD of ours)."""
+        from labctl.cni.delegate import read_dns, read_given, read_routes
+
+        dns = self.configuration.dns or read_dns(result)
+        self.configuration = replace(self.configuration, routes=read_routes(result), dns=dns)
+        return read_given(result)
+
     def delegate(self, command: str) -> object:
         """Ask the IPAM plug-in of the configuration; give what it said."""
         from labctl.cni.delegate import delegate
@@ -86,3 +98,14 @@ class Call:
         if os.path.isdir(self.configuration.folder):
             with locked(self.configuration.folder):
                 self.store.release(self.request.attachment)
+
+
+def _is_network(path: str) -> bool:
+    """Tell a network namespace from those of another type (ioctl_ns(2))."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return fcntl.ioctl(fd, _NS_GET_NSTYPE) == _CLONE_NEWNET
+    except OSError:
+        return False
+    finally:
+        os.close(fd)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _LONGEST_INTERFACE = 15
 _LONGEST_NAME = 200  # a folder of the store is called so
 _SMALLEST_PREFIX = 8
+# This host, loopback, link-local, multicast, reserved (RFC 6890).
+_UNUSABLE = tuple(
+    ip_network(each) for each in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::1/128", "fe80::/10", "ff00::/8")
+)
 
 
 class Range(Value):
@@ -172,7 +176,8 @@ def _host(where: dict[str, Any], key: str, default: Host, subnet: Network) -> Ho
     if value is None:
         return default
     try:
-        found = ip_address(value if isinstance(value, str) else "")
+        # Of a scope (fe80::1%eth0) `ipaddress` takes anything, ends of lines too.
+        found = ip_address(value if isinstance(value, str) and "%" not in value else "")
     except ValueError:
         raise _bad(f"ipam.ranges.{key}", value, "an address") from None
     if found not in subnet:
@@ -203,11 +208,13 @@ def _read_range(value: object, number: int) -> Range:
     subnet = _network(value.get("subnet"), f"ipam.ranges[{number}].subnet")
     if subnet.num_addresses < 4 or subnet.prefixlen < _SMALLEST_PREFIX:  # noqa: PLR2004 (network, bridge, a container, broadcast)
         raise _bad(f"ipam.ranges[{number}].subnet", str(subnet), "room for a bridge and a container, at most a /8")
-    if subnet.is_multicast or subnet.is_loopback or (subnet.version == 6 and subnet.is_link_local):  # noqa: PLR2004 (the family)
+    if any(subnet.overlaps(each) for each in _UNUSABLE if each.version == subnet.version):
         raise _bad(f"ipam.ranges[{number}].subnet", str(subnet), "addresses that one host may send to another")
     gateway = _host(value, "gateway", subnet[1], subnet)
     # The last address of an IPv4 range is its broadcast; IPv6 has none.
     end = subnet[-2] if subnet.version == 4 else subnet[-1]  # noqa: PLR2004 (the family)
+    if not int(subnet[0]) < int(gateway) <= int(end):
+        raise _bad("ipam.ranges.gateway", str(gateway), f"an address that a host of {subnet} may have")
     first, last = _host(value, "rangeStart", subnet[1], subnet), _host(value, "rangeEnd", end, subnet)
     if int(first) > int(last):
         raise _bad(f"ipam.ranges[{number}].rangeStart", str(first), f"no more than rangeEnd, {last}")
@@ -221,7 +228,7 @@ def _read_routes(ipam: dict[str, Any]) -> tuple[tuple[str, str], ...]:
             raise _bad("ipam.routes", each, "objects with dst, and gw if need be")
         gateway = each.get("gw", "")
         try:
-            via = str(ip_address(gateway)) if gateway else ""
+            via = str(ip_address(gateway if "%" not in str(gateway) else "")) if gateway else ""
         except ValueError:
             raise _bad("ipam.routes.gw", gateway, "an address") from None
         routes.append((str(_network(each.get("dst"), "ipam.routes.dst")), via))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from labctl.cni.attachment import Given
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
     from labctl.cni.config import Configuration
     from labctl.cni.request import Request
-
-_PASSED_ON = ("CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH", "PATH")
 
 
 def delegate(request: Request, configuration: Configuration, environment: Mapping[str, str], command: str) -> Any:  # noqa: ANN401 (whatever JSON it prints)
@@ -31,8 +30,9 @@ def delegate(request: Request, configuration: Configuration, environment: Mappin
         folders = ":".join(request.path) or "empty"
         what = f"ipam.type is {configuration.ipam!r}; expected an executable in CNI_PATH, which is {folders}"
         raise CniFailure(BAD_CONFIGURATION, what) from None
-    told = {name: environment[name] for name in _PASSED_ON if name in environment} | {"CNI_COMMAND": command}
-    done = spawn.run((path,), json.dumps(configuration.raw), told)
+    done = spawn.run((path,), json.dumps(configuration.raw), {**environment, "CNI_COMMAND": command})
+    if done.err:
+        os.write(2, done.err.encode())  # its log is the runtime's to read
     try:
         said = json.loads(done.out) if done.out.strip() else {}
     except ValueError:
@@ -61,9 +61,37 @@ def read_given(result: object) -> tuple[Given, ...]:
     return given
 
 
-def _read_one(address: object, gateway: str) -> Given:
-    from ipaddress import ip_address, ip_interface
+def read_routes(result: object) -> tuple[tuple[str, str], ...]:
+    """The routes in a result: destination, and next hop (empty for the gateway of the address).
 
-    if not isinstance(address, str) or "/" not in address:
+    Raises:
+        CniFailure: 104 if one is no route.
+    """
+    routes = (result.get("routes") if isinstance(result, dict) else None) or ()
+    try:
+        return tuple((_plain(each["dst"]), _plain(each.get("gw") or "")) for each in routes)
+    except (TypeError, KeyError, AttributeError, ValueError):
+        raise CniFailure(DELEGATE_FAILED, f"the IPAM plug-in gave routes that are none: {routes!r:.80}") from None
+
+
+def read_dns(result: object) -> dict[str, Any]:
+    """The dns of a result; empty if it has none."""
+    dns = result.get("dns") if isinstance(result, dict) else None
+    return dns if isinstance(dns, dict) else {}
+
+
+def _plain(text: str) -> str:
+    """An address or a range in its usual spelling; an empty text stays one."""
+    from ipaddress import ip_address, ip_network
+
+    if "%" in text:  # a scope, of which `ipaddress` takes anything
+        raise ValueError(text)
+    return str(ip_network(text, strict=False) if "/" in text else ip_address(text)) if text else ""
+
+
+def _read_one(address: object, gateway: str) -> Given:
+    from ipaddress import ip_interface
+
+    if not isinstance(address, str) or "/" not in address or "%" in address:
         raise TypeError
-    return Given(ip_interface(address).with_prefixlen, str(ip_address(gateway)) if gateway else "")
+    return Given(ip_interface(address).with_prefixlen, _plain(gateway))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from labctl.cni.attachment import forget_name
+from labctl.cni.attachment import forget_name, pull_cable
 from labctl.cni.failure import REFUSED, CniFailure
 from labctl.cni.store import has_others
 from labctl.errors import LabError
-from labctl.kernel.plugin_kernel import HERE
 
 if TYPE_CHECKING:
     from labctl.cni.attachment import Attachment
@@ -24,7 +23,7 @@ def delete(call: Call) -> None:
     """
     attachment = call.attachment()
     try:
-        call.kernel.net(HERE).delete_link(attachment.cable.host_name)
+        pull_cable(attachment, call.kernel)
         _delete_inside(call, attachment)
         if call.configuration.ipam:
             call.delegate("DEL")
@@ -46,9 +45,11 @@ def _has_others(call: Call) -> bool:
 def _delete_inside(call: Call, attachment: Attachment) -> None:
     """Take the container's end away where it is there without the node's: somebody has moved or renamed that.
 
-    Only if it is ours: after an ADD that was refused because of another's interface, the runtime sends DEL.
+    Only if it has an address of ours: after an ADD that was refused because of another's interface, the runtime sends
+    DEL; and the path of a container that is gone (`/proc/PID/ns/net`) may be another's by now.
     """
-    if not call.request.netns or not _is_ours(call, attachment):
+    ours = _addresses(call)
+    if not call.request.netns or not ours:
         return
     if not call.files.same_namespace(attachment.link.path, attachment.container.place):
         return
@@ -57,12 +58,12 @@ def _delete_inside(call: Call, attachment: Attachment) -> None:
     net = call.kernel.net(attachment.container.place)
     with suppress(LabError):  # a link that leads nowhere any more
         end = net.link(attachment.interface)
-        if end and end.kind == "veth":
+        held = {each.cidr.partition("/")[0] for each in net.addresses() if each.device == attachment.interface}
+        if end and end.kind == "veth" and held & ours:
             net.delete_link(attachment.interface)
 
 
-def _is_ours(call: Call, attachment: Attachment) -> bool:
-    told = (call.configuration.previous or {}).get("interfaces", ())
-    return bool(call.store.of(call.request.attachment)) or any(
-        each.get("name") == attachment.cable.host_name for each in told
-    )
+def _addresses(call: Call) -> set[str]:
+    """The addresses of the attachment, as far as they are known: from the store, and from what ADD answered."""
+    told = (call.configuration.previous or {}).get("ips", ())
+    return {*call.store.of(call.request.attachment), *(str(each.get("address")).partition("/")[0] for each in told)}

@@ -28,8 +28,10 @@ def main() -> int:
     os.umask(0o022)
     raw: dict[str, Any] = {}
     try:
+        data = b"" if os.isatty(0) else _read_input()
+        raw = _peek(data)
         request = read_request(os.environ)
-        raw = _read_configuration(_read_input())
+        raw = _read_configuration(data)
         answer = _answer(request, raw, os.environ)
         said = "" if answer is None else json.dumps(answer)
     except CniFailure as failure:
@@ -52,6 +54,15 @@ def _read_input() -> bytes:
     except OSError as error:
         raise CniFailure(NO_IO, f"standard input cannot be read: {error.strerror}") from None
     return b"".join(parts)
+
+
+def _peek(data: bytes) -> dict[str, Any]:
+    """The configuration, if it is one: whatever else is wrong, an error bears its version."""
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return raw if isinstance(raw, dict) else {}
 
 
 def _read_configuration(data: bytes) -> dict[str, Any]:

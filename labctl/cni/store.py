@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeAlias
 
 from labctl.cni.failure import NO_ADDRESS, NO_IO, TRY_LATER, CniFailure
+from labctl.errors import KernelRefused
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -67,10 +68,11 @@ class Store:
             CniFailure: 5 if it cannot be read, or holds what is no store; nothing is changed then.
         """
         self._files, self._path = files, f"{folder}/{_FILE}"
-        try:
-            text = files.read(self._path) or ""
-        except OSError as error:
-            raise CniFailure(NO_IO, f"{self._path} cannot be read: {error.strerror}") from None
+        text = _read_text(self._path)
+        if text is not None and not text.strip():
+            # We never leave one: a power cut does. To begin anew would give addresses away a second time.
+            raise CniFailure(NO_IO, f"{self._path} is empty, and no store; put its lines back, or remove it")
+        text = text or ""
         self._lines = [line.split() for line in text.splitlines() if line.strip()]
         for line in self._lines:
             if len(line) not in (_ATTACHMENT_WORDS - 1, _ATTACHMENT_WORDS) or not _is_address(line[0]):
@@ -141,8 +143,9 @@ class Store:
                 self._files.write(self._path, "".join(f"{' '.join(line)}\n" for line in self._lines))
             else:
                 self._files.remove(self._path)
-        except OSError as error:
-            raise CniFailure(NO_IO, f"{self._path} cannot be written: {error.strerror}; nothing was changed") from None
+        except (OSError, KernelRefused) as error:
+            said = getattr(error, "strerror", None) or str(error)
+            raise CniFailure(NO_IO, f"{self._path} cannot be written: {said}; nothing was changed") from None
 
 
 def has_others(folder: str, container: str, gone: Collection[Attachment]) -> bool:
@@ -158,6 +161,17 @@ def has_others(folder: str, container: str, gone: Collection[Attachment]) -> boo
             if is_here and not (network == own and (words[1], words[2]) in gone):
                 return True
     return False
+
+
+def _read_text(path: str) -> str | None:
+    """The whole file; None if there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise CniFailure(NO_IO, f"{path} cannot be read: {error.strerror}") from None
 
 
 def _read_words(path: str) -> list[list[str]]:

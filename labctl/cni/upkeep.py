@@ -10,15 +10,15 @@ from labctl.cni.attachment import (
     Given,
     faults_of,
     forget_name,
-    host_end,
-    host_end_prefix,
+    mark,
+    network_mark,
     spell_destination,
 )
 from labctl.cni.failure import BAD_CONFIGURATION, NOT_AS_IT_SHOULD_BE, NOT_READY, CniFailure
 from labctl.cni.store import has_others, locked
 from labctl.errors import ToolMissing
 from labctl.kernel import spawn
-from labctl.kernel.plugin_kernel import HERE
+from labctl.kernel.plugin_kernel import HERE, forwarding
 
 if TYPE_CHECKING:
     from labctl.cni.call import Call
@@ -47,16 +47,20 @@ def check(call: Call) -> None:
         call.kernel.net(HERE).expect(attachment.cable.host_name, call.configuration.bridge)
         resources = (*attachment.of_container()[1:], *attachment.of_node())
         faults = faults_of(resources, call.kernel) or faults_of_result(attachment, call.kernel)
+        faults = faults or _say_not_forwarding(attachment, call)
     if faults:
         raise CniFailure(NOT_AS_IT_SHOULD_BE, faults[0], "; ".join(faults[1:]))
 
 
+def _say_not_forwarding(attachment: Attachment, call: Call) -> tuple[str, ...]:
+    off = [name for name in forwarding(attachment.families) if call.kernel.is_off(name)]
+    return tuple(f"{name} is 0: the node forwards nothing; expected 1" for name in off)
+
+
 def _given_before(call: Call) -> tuple[Given, ...]:
     if call.configuration.ipam:
-        from labctl.cni.delegate import read_given
-
         call.delegate("CHECK")
-        return read_given(call.configuration.previous)
+        return call.adopt(call.configuration.previous)
     given = tuple(call.dress(call.store.of(call.request.attachment)))
     if not given:
         what = f"no address is reserved for {' '.join(call.request.attachment)} in {call.configuration.folder}"
@@ -70,7 +74,9 @@ def status(call: Call) -> None:
     Raises:
         CniFailure: 50, naming what is missing.
     """
-    for tool in dict.fromkeys(each for family in call.configuration.families for each in _TOOLS[family]):
+    families = call.configuration.families if call.configuration.range_sets else (4,)
+    scan = ("nmap",) if call.configuration.scan else ()
+    for tool in dict.fromkeys((*scan, *(each for family in families for each in _TOOLS[family]))):
         try:
             spawn.find(tool)
         except ToolMissing as missing:
@@ -88,16 +94,17 @@ def status(call: Call) -> None:
 def _check_store(call: Call) -> None:
     folder = call.configuration.folder
     try:
-        with locked(folder):
-            store = call.store
+        store = call.store  # without the lock, which would make the folder: asking changes nothing
     except CniFailure as failure:
         raise CniFailure(NOT_READY, failure.msg) from None
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
     if not os.access(folder, os.W_OK):
         raise CniFailure(NOT_READY, f"the store {folder} cannot be written")
     if os.statvfs(folder).f_bavail == 0:
         raise CniFailure(NOT_READY, f"the disk of the store {folder} is full")
     if any(store.find_free(ranges) is None for ranges in call.configuration.range_sets):
-        raise CniFailure(NOT_READY, f"no address is free; see {folder}/reserved")
+        raise CniFailure(NOT_READY, f"no address is free; see {call.configuration.folder}/reserved")
 
 
 def collect(call: Call) -> None:
@@ -108,11 +115,11 @@ def collect(call: Call) -> None:
     """
     valid = _read_valid(call.configuration.raw)
     stale = {each for each in call.store.attachments if each not in valid}  # first: a corrupt store is a reason to stop
-    kept = {host_end(call.configuration.name, each) for each in valid}
-    prefix = host_end_prefix(call.configuration.name)
+    kept = {mark(call.configuration.name, each) for each in valid}
+    ours = network_mark(call.configuration.name)
     node = call.kernel.net(HERE)
     for link in node.links():
-        if link.kind == "veth" and link.name.startswith(prefix) and link.name not in kept:
+        if link.kind == "veth" and link.alias.startswith(ours) and link.alias not in kept:
             node.delete_link(link.name)
     for container in {name for name, _ in stale}:
         if not has_others(call.configuration.folder, container, stale):
@@ -125,7 +132,8 @@ def collect(call: Call) -> None:
 
 
 def _read_valid(raw: dict[str, Any]) -> set[tuple[str, str]]:
-    entries = raw.get(_VALID, "missing")
+    # The specification's text has both keys.
+    entries = next((raw[key] for key in (_VALID, "cni.dev/attachments") if key in raw), "missing")
     if entries is None:  # how Go spells a list without entries
         return set()
     if not isinstance(entries, list):

@@ -75,6 +75,8 @@ class NodeFiles:
         try:
             with open(beside, "w", encoding="utf-8") as file:
                 file.write(text)
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut may leave the new name with nothing in it
             os.chmod(beside, mode)
             os.replace(beside, path)
         except OSError:

@@ -24,12 +24,14 @@ _GONE = ("No such process", "Cannot assign requested address", *_MISSING)
 class IpNet:
     """One network namespace: the caller's own, or one that `ip netns` knows by name.
 
-    `names` gives that name for a place. `families` (4, 6) are those whose addresses and routes are looked at.
+    `names` gives that name for a place; `aliases` is what is written on links of these names when they are made.
+    `families` (4, 6) are those whose addresses and routes are looked at.
     """
 
     def __init__(self, names: Callable[[Place], str], families: Sequence[int], name: str = "") -> None:
         """Nothing is asked yet."""
         self._names, self._families, self._name = names, families, name
+        self.aliases: dict[str, str] = {}
         self._waiting: list[str] = []
         self._seen: dict[tuple[str, int], list[Any]] = {}
 
@@ -54,6 +56,8 @@ class IpNet:
         self._seen.clear()
 
     def _change(self, line: str) -> None:
+        if "\n" in line:
+            raise KernelRefused(f"{line!r} is more than a line")
         self._waiting.append(line)
         self._seen.clear()
 
@@ -138,9 +142,17 @@ class IpNet:
         """Make a bridge; it is down."""
         self._change(f"link add name {name} type bridge")
 
+    def pin_mac(self, name: str) -> None:
+        """Have a bridge keep the MAC that it has; left alone it takes the lowest of its ports', which come and go."""
+        link = self.link(name)
+        if link:
+            self._change(f"link set dev {name} address {link.mac}")
+
     def add_veth(self, name: str, peer: str, peer_place: Place) -> None:
         """Make a veth pair, one end here, the other in place there."""
         self._change(f"link add name {name} type veth peer name {peer} netns {self._names(peer_place)}")
+        if name in self.aliases:
+            self._change(f'link set dev {name} alias "{self.aliases[name]}"')
 
     def delete_link(self, name: str) -> None:
         """Take a link away; gone already is success."""
@@ -206,4 +218,5 @@ def _read_link(entry: dict[str, Any], master: int | None) -> Link:
         peer_index=entry.get("link_index"),
         peer_netns=entry.get("link_netnsid"),
         hairpin=bool(info.get("info_slave_data", {}).get("hairpin")),
+        alias=entry.get("ifalias", ""),
     )

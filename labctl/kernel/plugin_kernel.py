@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from labctl.model.ports import Kernel
     from labctl.model.values import Completed
 
+OWN_LINK = "/./"
+"""With what the target of a link that the plug-in made begins: it leads to the same place, and tells whose it is."""
 HERE = Place("node")
 """The node that the plug-in was called on: its own namespaces."""
 
@@ -95,6 +97,11 @@ class PluginKernel:
         del node
         return self._files
 
+    def programs(self, place: Place) -> _HerePrograms:
+        """Programs on the node."""
+        del place
+        return _HerePrograms()
+
     def firewall(self, node: str, family: int = 4) -> IptablesFirewall:
         """The node's packet filter, of one family."""
         del node
@@ -104,6 +111,10 @@ class PluginKernel:
         """Read a sysctl of the node."""
         del place
         return self._files.read(_sysctl(name))
+
+    def is_off(self, name: str) -> bool:
+        """Tell whether a sysctl of the node is 0."""
+        return (self.setting(HERE, name) or "").strip() == "0"
 
     def set_setting(self, name: str, value: str) -> None:
         """Write a sysctl of the node.
@@ -120,7 +131,7 @@ class PluginKernel:
     def namespace_path(self, place: Place) -> str:
         """Whatever the runtime calls it."""
         del place
-        return self.netns
+        return OWN_LINK + self.netns.lstrip("/")
 
     def drop(self) -> None:
         """Leave undone what waits: something else has failed."""
@@ -134,6 +145,12 @@ class PluginKernel:
             net.forget()
         for firewall in self._firewalls.values():
             firewall.forget()
+
+
+def forwarding(families: Sequence[int]) -> tuple[str, ...]:
+    """The sysctls without which a node forwards nothing of these families."""
+    names = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
+    return tuple(names[family] for family in families)
 
 
 def _sysctl(name: str) -> str:

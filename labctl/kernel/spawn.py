@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import select
 from typing import TYPE_CHECKING
 
-from labctl.errors import ToolMissing
+from labctl.errors import KernelRefused, ToolMissing
 from labctl.model.values import Completed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 FOLDERS = ("/opt/labctl/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_MOST_SECONDS = 30
+_SIGKILL = 9  # of `signal`, which takes its time to import
 _ENVIRONMENT = {"PATH": os.pathsep.join(FOLDERS), "LC_ALL": "C", "HOME": "/"}
 
 
@@ -40,12 +43,27 @@ def run(argv: Sequence[str], text: str = "", environment: Mapping[str, str] | No
         os.lseek(streams[0], 0, os.SEEK_SET)
         actions = [(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(streams)]
         pid = os.posix_spawn(path, tuple(argv), environment or _ENVIRONMENT, file_actions=actions)
-        _, status = os.waitpid(pid, 0)
+        status = _wait(pid, argv[0])
         out, err = (_read(stream) for stream in streams[1:])
         return Completed(os.waitstatus_to_exitcode(status), out, err)
     finally:
         for stream in streams:
             os.close(stream)
+
+
+def _wait(pid: int, name: str) -> int:
+    """Wait for a program, but not for ever: whoever called us waits too, and others for a lock."""
+    ended = select.poll()
+    fd = os.pidfd_open(pid)
+    try:
+        ended.register(fd, select.POLLIN)
+        if not ended.poll(_MOST_SECONDS * 1000):
+            os.kill(pid, _SIGKILL)
+            os.waitpid(pid, 0)
+            raise KernelRefused(f"{name} did not end within {_MOST_SECONDS} seconds, and was ended")
+        return os.waitpid(pid, 0)[1]
+    finally:
+        os.close(fd)
 
 
 def _read(stream: int) -> str:

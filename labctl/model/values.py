@@ -24,6 +24,7 @@ class Link(Value):
     peer_index: int | None = None
     peer_netns: int | None = None
     hairpin: bool = False
+    alias: str = ""
 
 
 class Address(Value):

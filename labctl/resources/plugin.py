@@ -111,7 +111,7 @@ class PluginConfiguration(Value):
         return {"cniVersion": _VERSION, "name": self.lab.network, "plugins": [plugin]}
 
     def observe(self, kernel: Kernel) -> Seen:
-        """Hold it against what is wanted, key by key; keys beside those, and further plug-ins, are no matter."""
+        """Hold it against what is wanted, key by key; keys beside those are no matter."""
         files = kernel.files(self.node.name)
         info = files.info(self.path)
         if info is None:
@@ -125,6 +125,9 @@ class PluginConfiguration(Value):
         if first.get("type") != PLUGIN or not isinstance(found, dict):
             return Foreign(f"{self.path} on {self.node.name} is not labctl's: its first plug-in is not {PLUGIN}")
         wanted = self.wanted
+        if found.get("name") != wanted["name"] or len(plugins or ()) > 1:
+            # Ours to read, but not to write over: somebody has made it his own.
+            return Foreign(f"{self.path} on {self.node.name} is another's: it names another network or more plug-ins")
         pairs = [(found, wanted, "name"), *((first, wanted["plugins"][0], key) for key in wanted["plugins"][0])]
         return Present(
             tuple(

@@ -24,10 +24,12 @@ def show_plugin(screen: Screen, plugin: str, nodes: list[dict[str, Any]]) -> Non
             screen.say("the configuration that a runtime reads:", indent=2)
             _show_text(screen, node["configuration"])
         for each in node["attachments"]:
-            screen.say(f"ADD for container {each['container']}, interface {each['interface']}:", indent=2)
-            screen.say(
-                f"address {each['address']}" + ("" if each["answer"] else "; its answer is not kept here"), indent=4
-            )
+            what = f"container {each['container']}, interface {each['interface']}"
+            screen.say(f"{what}: it heard its part of that on standard input, and from the environment", indent=2)
+            for name, value in each["asked"].items():
+                screen.line(f"    {name}={value}", "dim")
+            kept = "and answered" if each["answer"] else "what it answered is not kept here"
+            screen.say(f"it gave {each['address']}, {kept}", indent=2)
             if each["answer"]:
                 _show_text(screen, each["answer"])
 
