@@ -200,14 +200,14 @@ def measure() -> list[Figure]:
     ]
 
 
-def table(figures: list[Figure]) -> str:
+def table(figures: list[Figure], runs: int = RUNS) -> str:
     """The figures as Markdown."""
     release = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
     kernel = platform.release().split("-")[0]
     machine = f"{release}, Linux {kernel}, Python {platform.python_version()}, {os.cpu_count()} cores"
     rows = [f"| {each.what} | {each.found} | {each.bound} | {'yes' if each.fine else '**no**'} |" for each in figures]
     head = ["| figure | median | wanted | held |", "|---|---|---|---|"]
-    return "\n".join([f"{machine}; medians of {RUNS} or more.", "", *head, *rows])
+    return "\n".join([f"{machine}; medians of {runs} or more.", "", *head, *rows])
 
 
 def main(arguments: list[str]) -> int:

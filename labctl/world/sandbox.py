@@ -17,6 +17,7 @@ from labctl.errors import UsageError
 from labctl.model.lab import INTERNET, VPC, Place
 from labctl.model.world import PAUSE, BootPlan, Host, Text
 from labctl.world import furniture
+from labctl.world.compiled import ensure_compiled
 from labctl.world.drawing import draw
 from labctl.world.state import Saved, State
 from labctl.world.topology import read_lab
@@ -147,6 +148,7 @@ class Sandbox:
             raise UsageError(f"LABCTL_IPTABLES={backend} is no backend of iptables", "nft or legacy")
         server = (self._machine.python(), "-I", "-S", "/opt/labctl/internet.py", "0.0.0.0")  # noqa: S104 (in the world)
         source = INTERNET_SERVER.read_text(encoding="utf-8")
+        ensure_compiled(CODE)
         texts = (*furniture.texts(CODE, backend), Text("/opt/labctl/internet.py", source))
         return BootPlan(
             mark=self._state.mark,

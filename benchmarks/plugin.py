@@ -1,0 +1,99 @@
+"""Measures the CNI plug-in against Debian's `bridge` + `host-local` + `firewall`, in one run. Prints a table.
+
+With `--write` the table goes into docs/performance.md too, between its marks.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.figures import Figure, table  # noqa: E402 (the path is set above)
+from tests.cni_runtime import DEBIAN, Runtime  # noqa: E402
+from tests.lab_under_test import LabUnderTest  # noqa: E402
+
+RUNS, PARALLEL, MANY = 15, 20, 200
+BEGIN, END = "<!-- figures of the plug-in -->", "<!-- end of figures of the plug-in -->"
+_RANGES = [[{"subnet": "10.244.0.0/24"}]]
+_REFERENCE_RANGES = [[{"subnet": "10.250.0.0/24"}]]
+CHAINS = (
+    ("labnet", "/opt/labctl/bin", [{"type": "labnet", "ipMasq": True, "ipam": {"ranges": _RANGES}}]),
+    (
+        "reference",
+        DEBIAN,
+        [
+            {
+                "type": "bridge",
+                "bridge": "ref0",
+                "isDefaultGateway": True,
+                "ipMasq": True,
+                "hairpinMode": True,
+                "ipam": {"type": "host-local", "ranges": _REFERENCE_RANGES},
+            },
+            {"type": "firewall"},
+        ],
+    ),
+)
+
+
+def measure() -> dict[str, Any]:
+    """All of it, on one node of a lab."""
+    asked = json.dumps({"chains": CHAINS, "runs": RUNS, "parallel": PARALLEL, "many": MANY})
+    driver = (ROOT / "benchmarks/plugin_driver.py").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder, LabUnderTest(Path(folder) / "home") as lab:
+        done = Runtime(lab).run("python3", "-IS", "-c", driver, text=asked)
+    assert done.code == 0, done.err
+    found: dict[str, Any] = json.loads(done.out)
+    return found
+
+
+def figures(found: dict[str, Any]) -> list[Figure]:
+    """The figures: each a ratio within the run."""
+    ours, theirs = ({key: statistics.median(times) for key, times in found["one"][name].items()} for name in _NAMES)
+    whole, alone = sum(ours.values()) / sum(theirs.values()), ours["ADD"] / theirs["ADD"]
+    twenty, reference = (found["parallel"][name] for name in _NAMES)
+    parallel = statistics.median(twenty["times"]) / statistics.median(reference["times"])
+    second, last = found["growing"]
+    spoilt = twenty["failed"] + twenty["twice"]
+    return [
+        Figure(
+            f"ADD + CHECK + DEL ÷ the reference's ({_spell(ours)} ÷ {_spell(theirs)} ms)",
+            f"{whole:.2f} ×",
+            "≤ 1.0 ×",
+            whole <= 1,
+        ),
+        Figure("ADD ÷ the reference's", f"{alone:.2f} ×", "≤ 3 ×", alone <= 3),
+        Figure(f"{PARALLEL} ADDs at once ÷ the reference's", f"{parallel:.2f} ×", "≤ 1.5 ×", parallel <= 1.5),
+        Figure(f"of {PARALLEL} ADDs at once, failed or with another's address", f"{spoilt}", "0", spoilt == 0),
+        Figure(f"the {MANY}th container's ADD ÷ the 2nd's", f"{last / second:.2f} ×", "≤ 1.3 ×", last / second <= 1.3),
+    ]
+
+
+_NAMES = ("labnet", "reference")
+
+
+def _spell(times: dict[str, float]) -> str:
+    return " + ".join(f"{seconds * 1000:.0f}" for seconds in times.values())
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print, and write if asked."""
+    measured = figures(measure())
+    text = table(measured, RUNS)
+    print(text)
+    if "--write" in arguments:
+        path = ROOT / "docs/performance.md"
+        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    return 0 if all(each.fine for each in measured) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
