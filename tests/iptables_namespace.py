@@ -1,7 +1,7 @@
 """A throw-away network namespace, and programs in it: the port `Programs` for tests that ask the real iptables.
 
 A child below `unshare` runs what it is told over a pipe. Its network namespace is made after the uid map is written,
-or iptables-legacy-save would fail for an ordinary user (FACTS). Nothing outside changes; its end takes it all away.
+or iptables-legacy-save would fail for an ordinary user. Nothing outside changes; its end takes it all away.
 """
 
 from __future__ import annotations

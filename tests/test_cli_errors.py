@@ -56,7 +56,8 @@ def _expect(said: Said, code: int, *words: str) -> str:
         ("explain", "which topic?"),
         ("snapshot --diff no-such-file.json", "cannot be read"),
         ("exec master", "Missing argument"),
-        ("dance", "No such command 'dance'"),
+        ("dance", "there is no command 'dance'"),
+        ("stpe", "there is no command 'stpe'"),
     ],
 )
 def test_what_was_typed_wrong(home: Path, line: str, word: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labctl.engine.course import Course, builtin_folder, nodes_of
-from labctl.engine.events import Doing, Event, TookBack
+from labctl.engine.events import Doing, Event, Finished, TookBack
 from labctl.errors import KernelRefused
 from labctl.model.resource import Absent
 from tests.faulty_kernel import Fault, FaultyAgent, FaultyKernel, failure_of
@@ -179,3 +179,27 @@ def test_undo_goes_on_past_what_fails_and_names_it(lab: LabUnderTest, number: in
         assert "injected: " in error.what
         lab.undoer().undo(lab.lesson(number), node)
         assert lab.snapshot() == before, at
+
+
+def test_a_failure_on_the_second_node_is_named_and_the_first_stands(lab: LabUnderTest) -> None:
+    lab.apply((0,), nodes=lab.lab.nodes[:1])
+    done = lab.snapshot()
+    lab.undo_from(0)
+    kernel = FaultyKernel(lab.kernel, Fault(5))  # of three for each node
+    events: list[Event] = []
+    error = failure_of(partial(lab.runner(events, kernel, probing=True).apply, lab.lesson(0), lab.lab.nodes))
+    assert error is not None
+    assert error.what.startswith("on worker: ")
+    assert error.what.endswith("step 0 on master stands")
+    assert [event.report.node for event in events if isinstance(event, Finished)] == ["master"]
+    lab.survey.refresh()
+    assert lab.snapshot() == done
+
+
+def test_what_must_be_refused_on_the_second_node_changes_nothing_on_the_first(lab: LabUnderTest) -> None:
+    assert lab.type("worker", "ip link add cni0 type veth peer name other").code == 0
+    before = lab.snapshot()
+    error = failure_of(partial(lab.runner().apply, lab.lesson(0), lab.lab.nodes))
+    assert error is not None
+    assert error.exit_code == 4
+    assert lab.snapshot() == before

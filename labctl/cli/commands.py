@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -76,6 +77,20 @@ class Commands(TyperGroup):
             app.command(cmd_name, cls=Command, context_settings=settings)(found)
             self.add_command(typer.main.get_command(app), cmd_name)
         return self.commands[cmd_name]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; one that is not there may have been mistyped.
+
+        Raises:
+            UsageError: there is no such command.
+        """
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            like = get_close_matches(args[0], self.list_commands(ctx), 1)
+            hint = f"did you mean: {ctx.command_path} {like[0]}" if like else f"{ctx.command_path} --help"
+            raise UsageError(f"there is no command '{args[0]}'", hint)
+        return super().resolve_command(ctx, args)
 
     def run(self, arguments: Sequence[str]) -> int:
         """Run a command line and give its exit code; what goes wrong is raised."""

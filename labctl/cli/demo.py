@@ -113,6 +113,7 @@ def _walk(screen: Screen, survey: Survey, ear: _Ear, *, slow: bool) -> None:
         began = time.perf_counter()
         runner.apply(lesson, survey.lab.nodes)
         ear.rows[-1].seconds = time.perf_counter() - began
+        screen.say(f"That took {ear.rows[-1].seconds * 1000:.0f} ms.", "dim", indent=2)
         if slow:
             time.sleep(_PAUSE_SECONDS)
 
@@ -122,10 +123,10 @@ def _show_commands(screen: Screen, survey: Survey, lesson: Lesson, node: Node) -
     resources = resources_of(lesson, survey.lab, node)
     first = [each for each in resources if getattr(each, "container", node.containers[0]) == node.containers[0]]
     screen.commands(render_script(do_statements(first, "notes")))
-    others = [each.name for each in node.containers[1:]] if len(first) < len(resources) else []
-    others += [] if lesson.step.whole_lab else [each.name for each in survey.lab.nodes if each is not node]
-    if others:
-        screen.say(f"(these are for {node.name}; the like for {', '.join(others)})", "dim", indent=2)
+    own = [f"container {each.name}" for each in node.containers[1:]] if len(first) < len(resources) else []
+    nodes = [] if lesson.step.whole_lab else [f"node {each.name}" for each in survey.lab.nodes if each != node]
+    if own or nodes:
+        screen.say(f"(on {node.name}; the like for {', '.join((*own, *nodes))})", "dim", indent=2)
     screen.say()
 
 

@@ -1,4 +1,4 @@
-"""How a run of labctl ends: the streams it writes to, Ctrl-C, and every error as one line and one hint (DESIGN §8)."""
+"""How a run of labctl ends: the streams it writes to, Ctrl-C, and every error as one line and one hint."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labctl.cli.called import as_called
 from labctl.engine.course import Course, builtin_folder
 from labctl.errors import LabError, UsageError
 from labctl.kernel.marker import is_inside
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 def tell(text: str) -> None:
     """Say something beside the answer, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(as_called(text), file=sys.stderr, flush=True)
 
 
 class Session:

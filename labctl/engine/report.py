@@ -67,7 +67,7 @@ class StepReport:
 
     @property
     def outcome(self) -> Outcome:
-        """Done, wrong, not done or unknown (DESIGN §3)."""
+        """Done, wrong, not done or unknown."""
         seen = [each for _, each in self.resources]
         if any(isinstance(each, Foreign) or (isinstance(each, Present) and each.drift) for each in seen):
             return Outcome.WRONG
@@ -132,7 +132,7 @@ class StepReport:
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:
-    """Over several: 1 if any is wrong or not done, else 6 if any is unknown, else 0 (DESIGN §8)."""
+    """Over several: 1 if any is wrong or not done, else 6 if any is unknown, else 0."""
     found = set(outcomes)
     if found & {Outcome.WRONG, Outcome.NOT_DONE}:
         return 1

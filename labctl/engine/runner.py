@@ -57,9 +57,13 @@ class Runner:
                     self.listener(AskedBefore(before[node]))
                 self.listener(Planned(plan.items))
                 changed[node] = self._carry_out(lesson, node, plan)
-        except LabError:
+        except LabError as error:
             with suppress(LabError):
                 self._finish(lesson, changed)
+            if len(plans) > 1:
+                failed = next(node.name for node in plans if node not in changed)
+                stands = f"; step {lesson.number} on {', '.join(node.name for node in changed)} stands"
+                error.what = f"on {failed}: {error.what}{stands if changed else ''}"
             raise
         return self._finish(lesson, changed)
 

@@ -1,4 +1,4 @@
-"""The canonical state of a world: one JSON that is equal when, and only when, the lab is the same (DESIGN §7)."""
+"""The canonical state of a world: one JSON that is equal when, and only when, the lab is the same."""
 
 from __future__ import annotations
 

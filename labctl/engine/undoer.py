@@ -101,10 +101,12 @@ class Undoer:
             at = self.survey.lab.nodes if lesson.step.whole_lab else (node,)
             for each in nodes_of(above, self.survey.lab, at):
                 if self.survey.bare(above, each).stands:
+                    is_first = lesson.step.whole_lab or node == self.survey.lab.nodes[0]
+                    suffix = "" if is_first else f" --node {node.name}"
                     raise MissingStep(
                         f"step {above.number} stands on {where(above, each)} and needs step {lesson.number}; "
                         "nothing was changed",
-                        f"undo all of it: labctl step {lesson.number} --undo --cascade",
+                        f"undo all of it: labctl step {lesson.number} --undo --cascade{suffix}",
                     )
 
     def undo_from(self, number: int, nodes: tuple[Node, ...]) -> tuple[StepReport, ...]:

@@ -171,7 +171,13 @@ def _answer_until_hung_up(channel: Channel, kernel: Kernel) -> None:
         except LabError as error:
             answer = (False, error)
         except OSError as error:
-            answer = (False, KernelRefused(f"the kernel refused: {error}"))
+            answer = (False, KernelRefused(_say_refused(error), "see what stands: labctl status"))
         except Exception as error:  # noqa: BLE001 (a defect here must reach the person as an error, not as a hang)
             answer = (False, KernelRefused(f"{method} failed inside the world: {error!r}"))
         channel.send(answer)
+
+
+def _say_refused(error: OSError) -> str:
+    """Name the file, if it is about one, and what the kernel says."""
+    said = error.strerror or str(error)
+    return f"the kernel refused {error.filename}: {said}" if error.filename else f"the kernel refused: {said}"

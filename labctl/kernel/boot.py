@@ -151,7 +151,7 @@ def _first_child(theirs: socket.socket, plan: BootPlan, groups: tuple[Hierarchy,
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         syscalls.set_dumpable()
-    # The net namespace comes after the id maps are written: FACTS, iptables-legacy.
+    # The net namespace comes after the id maps are written, or iptables-legacy fails for an ordinary user.
     syscalls.unshare(_WORLD | syscalls.CLONE_NEWNET)
     if os.fork() == 0:
         run_in_child(theirs, lambda: _pid_one(theirs, plan, groups))

@@ -155,12 +155,15 @@ def _unlink(path: str) -> None:
 
 
 def _unmount(path: str) -> None:
-    """Take away what is mounted there: `ip netns add` mounts the folder on itself, `ip netns attach` a namespace."""
+    """Take away what `ip netns` has mounted there: the folder on itself (`add`), a namespace on a file (`attach`).
+
+    Both are parts of a file system (proc(5), mountinfo field 4); a whole one that is mounted there is a person's.
+    """
     folder, name = os.path.split(path)
     point = os.path.join(os.path.realpath(folder), name)
     # proc(5), mountinfo field 5; octal escapes do not occur here
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        mounted = [line.split()[4] for line in file].count(point)
+        mounted = [line.split()[4] for line in file if line.split()[3] != "/"].count(point)
     if mounted:
         from labctl.kernel import syscalls
 

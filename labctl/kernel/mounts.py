@@ -141,7 +141,7 @@ def _open_window(fd: int, window: Window) -> None:
 
 
 def _mount_proc() -> None:
-    """A /proc of the world's pid namespace, whose /proc/sys is read-only but for /proc/sys/net (FACTS)."""
+    """A /proc of the world's pid namespace, whose /proc/sys is read-only but for /proc/sys/net."""
     syscalls.mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     stage = Path(_STAGE, "sys")
     stage.mkdir()

@@ -1,7 +1,7 @@
 """Immutable records: what a frozen dataclass is, without what making one costs.
 
 `dataclasses` compiles methods for every class, and imports `inspect` to do so. That is felt where a program starts
-anew for every call: it was half of what the CNI plug-in took to start (docs/decisions.md).
+anew for every call, as the CNI plug-in does (docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class Value:
     def __init_subclass__(cls) -> None:
         """Note the fields, those of a base first."""
         annotations: dict[str, str] = cls.__dict__.get("__annotations__", {})  # noqa: RUF063 (inspect is what is heavy)
+        if "__annotations__" not in cls.__dict__ and any(key.startswith("__annotat") for key in cls.__dict__):
+            raise TypeError(f"{cls.__name__} needs `from __future__ import annotations`")
         own = [name for name, kind in annotations.items() if not str(kind).startswith("ClassVar")]
         cls._fields = tuple(dict.fromkeys((*cls._fields, *own)))
         type.__setattr__(cls, "__match_args__", cls._fields)  # for `match`; the type checker makes its own
