@@ -75,6 +75,7 @@ class IpNet:
 
     def expect(self, *names: str) -> None:
         """Look at links of these names in one call, for they will be asked for; what is not there is no matter."""
+        self.flush()
         try:
             self._run((*(f"link show dev {name}" for name in names), "netns list-id"), 0)
         except KernelRefused:
@@ -92,13 +93,17 @@ class IpNet:
         """One interface by its name: on a node there are many others."""
         if self._name:
             return next((each for each in self.links() if each.name == name), None)
-        self.flush()
+        look = f"link show dev {name}"
         try:
-            entry = self._look(f"link show dev {name}")[0]
+            found = self._look(look)
         except KernelRefused as refused:
-            if any(each in refused.what for each in _MISSING):
-                return None
-            raise
+            # What waited before it has been carried out: `ip` stops at the first line that fails.
+            if not refused.what.startswith(f"`ip {look}` ") or not any(each in refused.what for each in _MISSING):
+                raise
+            found = self._seen[look, 0] = []
+        if not found:
+            return None
+        entry = found[0]
         master = self.link(entry["master"]) if "master" in entry else None
         return _read_link(entry, master.index if master else None)
 
