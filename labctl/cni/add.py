@@ -13,6 +13,7 @@ from labctl.cni.attachment import (
     ensure_shared,
     faults_of,
     forget_name,
+    is_shared_there,
     mark,
     pull_cable,
     spell_destination,
@@ -129,13 +130,17 @@ def _find_answering(call: Call) -> frozenset[str]:
 def _make(call: Call, attachment: Attachment) -> dict[str, Any]:
     from labctl.cni.result import build_result
 
-    node, name = call.kernel.net(HERE), attachment.cable.host_name
+    node, name, bridge = call.kernel.net(HERE), attachment.cable.host_name, call.configuration.bridge
     node.aliases[name] = mark(call.configuration.name, call.request.attachment)
-    with locked(NETNS_FOLDER):  # one lock for the node: another network may have the same bridge
-        _forward(call, attachment)
-        ensure_shared(attachment.of_node(), call.kernel)
-        node.pin_mac(call.configuration.bridge)
-        found = node.link(name)  # carries out what waits, too
+    _forward(call, attachment)
+    node.expect(bridge, name)
+    if not (is_shared_there(attachment.of_node(), call.kernel) and call.kernel.has_own_mac(bridge)):
+        with locked(NETNS_FOLDER):  # one lock for the node: another network may have the same bridge
+            call.kernel.refresh()
+            ensure_shared(attachment.of_node(), call.kernel)
+            node.pin_mac(bridge)
+            node.flush()
+    found = node.link(name)
     if found and found.alias != node.aliases[name]:
         raise CniFailure(NAME_TAKEN, f"the node has an interface {name} that is not of this attachment")
     attachment.cable.apply(call.kernel.port)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,11 @@ from labctl.resources.iptables import IptablesRule
 from labctl.resources.netns_link import NetnsLink
 from labctl.resources.route import DefaultRoute
 from labctl.resources.veth import VethPair
+
+try:
+    from _blake2 import blake2b  # what hashlib has it from, without OpenSSL, whose import is a tenth of a call
+except ImportError:
+    from hashlib import blake2b
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +58,7 @@ def network_mark(network: str) -> str:
 
 
 def _digest(*words: str) -> str:
-    return hashlib.sha256("\0".join(words).encode()).hexdigest()
+    return blake2b("\0".join(words).encode(), digest_size=32).hexdigest()
 
 
 class Attachment(Value):
@@ -161,6 +165,12 @@ def ensure_shared(resources: Sequence[Resource], kernel: PluginKernel) -> None:
                 raise CniFailure(REFUSED, why)
             case Absent() | Present(drift=(_, *_)):
                 resource.apply(kernel.port)
+
+
+def is_shared_there(resources: Sequence[Resource], kernel: PluginKernel) -> bool:
+    """Tell whether nothing has to be made of what containers share; then nobody has to wait for anybody."""
+    seen = (resource.observe(kernel.port) for resource in resources)
+    return all(isinstance(each, Present) and not each.drift for each in seen)
 
 
 def pull_cable(attachment: Attachment, kernel: PluginKernel) -> bool:
