@@ -23,7 +23,7 @@ from labctl.engine.course import nodes_of, resources_of  # noqa: E402 (the path 
 from labctl.engine.script import do_statements  # noqa: E402
 from labctl.model.shell import Assign, Capture, Statement, render_script  # noqa: E402
 from labctl.world.topology import spread  # noqa: E402
-from tests.lab_under_test import STEPS, LabUnderTest  # noqa: E402
+from tests.lab_under_test import LabUnderTest  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 RUNS = 7
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+
+# Step 8 is the plug-in, whose calls have figures of their own.
+_BY_HAND = tuple(range(8))
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,11 @@ def whole_processes(home: Path) -> list[Figure]:
     lab = str(ROOT / "lab")
     explain, direct, bare = [], [], []
     itself = (sys.executable, "-I", str(Path(sys.executable).with_name("labctl")))
-    for _ in range(RUNS * 2 + 1):
-        explain.append(seconds(process(lab, "step", "3", "--explain", home=home)))
-        direct.append(seconds(process(*itself, "step", "3", "--explain", home=home)))
+    for number in range(RUNS * 2 + 1):
+        # In turn, now this first and now that: what runs second finds the files in the cache.
+        pairs = [(explain, lab), (direct, *itself)]
+        for times, *start in pairs if number % 2 else reversed(pairs):
+            times.append(seconds(process(*start, "step", "3", "--explain", home=home)))
         bare.append(seconds(process(sys.executable, "-c", "pass")))
     ratio = statistics.median(a / b for a, b in zip(explain[1:], bare[1:], strict=True))
     extra = statistics.median(a - b for a, b in zip(explain[1:], direct[1:], strict=True)) * 1000
@@ -94,6 +99,7 @@ def whole_processes(home: Path) -> list[Figure]:
     for _ in range(RUNS + 1):
         up.append(seconds(process(lab, "up", home=home)))
         apply.append(seconds(process(lab, "step", "0-7", "--apply", "--node", "all", home=home)))
+        process(lab, "step", "all", "--apply", "--node", "all", home=home)()
         status.append(seconds(process(lab, "status", home=home)))
         down.append(seconds(process(lab, "down", home=home)))
     figures = [
@@ -103,7 +109,7 @@ def whole_processes(home: Path) -> list[Figure]:
     for what, times, bound in (
         ("`up`", up, 0.4),
         ("`down`", down, 0.3),
-        ("`status` of a full lab", status, 0.8),
+        ("`status` of a full lab, steps 0–8", status, 0.8),
         ("`step 0-7 --apply --node all`, probes and nmap included", apply, 3.0),
     ):
         found = statistics.median(times[1:])
@@ -132,13 +138,13 @@ def _in_fresh_lab(containers: int, action: Callable[[LabUnderTest], Callable[[],
 
 def _apply_all(lab: LabUnderTest) -> Callable[[], object]:
     lab.kernel.scanner = StillScanner  # type: ignore[method-assign, assignment]  # nmap's time is not the engine's
-    return lambda: lab.apply(STEPS)
+    return lambda: lab.apply(_BY_HAND)
 
 
 def _type_all(lab: LabUnderTest) -> Callable[[], object]:
     scripts = [
         (node.name, _script(lab, number, node))
-        for number in STEPS
+        for number in _BY_HAND
         for node in nodes_of(lab.lesson(number), lab.lab, lab.lab.nodes)
     ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from labctl.cli.session import Session
-from labctl.engine.course import resources_of
+from labctl.engine.course import Course, builtin_folder, resources_of
 from labctl.engine.hands import NetlinkHands, ShellHands
 from labctl.engine.look import Survey
 from labctl.engine.runner import Runner
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from labctl.model.world import Kind
 
 ROOT = Path(__file__).resolve().parent.parent
-STEPS = (0, 1, 2, 3, 4, 5, 6, 7)
+STEPS = Course(builtin_folder()).numbers
 
 
 @dataclass(frozen=True)

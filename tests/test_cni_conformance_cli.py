@@ -81,11 +81,11 @@ def test_what_cannot_be_done_is_an_error_with_a_hint(home: Path, tmp_path: Path,
     assert error["hint"]
 
 
-@pytest.mark.parametrize("ipam", [(), ("--ipam", "/usr/lib/cni")])
-def test_labnet_passes_every_check(home: Path, ipam: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("more", [(), ("--ipam", "/usr/lib/cni", "--only", "RES,CHK,DEL,ERR,FLD,CHN")])
+def test_labnet_passes_every_check(home: Path, more: tuple[str, ...]) -> None:
     plugin = json.loads(run_labctl(home, "cni", "show", "--json").out)["plugin"]
-    said = run_labctl(home, "cni", "conformance", plugin, *ipam, "--json")
+    said = run_labctl(home, "cni", "conformance", plugin, *more, "--json")
     outcomes = {each["id"]: each["outcome"] for each in json.loads(said.out)["checks"]}
     assert said.code == 0, said
     assert not {name: outcome for name, outcome in outcomes.items() if outcome in ("fail", "unknown")}
-    assert sum(outcome == "pass" for outcome in outcomes.values()) > 100
+    assert sum(outcome == "pass" for outcome in outcomes.values()) > (50 if more else 120)

@@ -82,10 +82,10 @@ def test_which_steps_need_what_is_read_off_the_course() -> None:
     assert {name: needs[name] for name in ("brctl", "nmap", "jq", "veth", "MASQUERADE", "bridge firewall")} == {
         "brctl": (0, 3),
         "nmap": (1,),
-        "jq": (4,),
+        "jq": (4, 8),
         "veth": (3,),
         "MASQUERADE": (6,),
-        "bridge firewall": (3, 5),
+        "bridge firewall": (3, 5, 8),
     }
     said = {tool.name for tool in TOOLS if tool.purpose} | set(needs)
     assert {tool.name for tool in TOOLS} <= said

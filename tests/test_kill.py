@@ -6,7 +6,6 @@ import os
 import signal
 from contextlib import closing
 from itertools import count
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,8 @@ from labctl.errors import WorldGone
 from tests.faulty_kernel import Fault, FaultyAgent, FaultyKernel, die, failure_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from labctl.model.lab import Node
     from tests.lab_under_test import LabUnderTest
 
@@ -137,7 +138,7 @@ def test_agent_killed_then_undo_or_apply_again(lab: LabUnderTest, number: int) -
 def test_killed_while_a_file_is_written_leaves_nothing_behind(
     lab: LabUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the new text and the rename: the fork of the agent dies there, its own copy of `Path` is patched."""
+    """Between the new text and the rename: the fork of the agent dies there, its own copy of `os` is patched."""
     before = lab.snapshot()
     lab.apply((0, 1, 2, 3, 4), nodes=lab.lab.nodes[:1])
     for number, drift in (
@@ -148,7 +149,7 @@ def test_killed_while_a_file_is_written_leaves_nothing_behind(
         for again in (True, False):
             assert lab.type("master", drift).code == 0
             with monkeypatch.context() as patch:
-                patch.setattr(Path, "replace", lambda *_: die("a rename"))
+                patch.setattr(os, "replace", lambda *_: die("a rename"))
                 agent = FaultyAgent(lab.world.record, lab.lab)
             with closing(agent), pytest.raises(WorldGone):
                 lab.runner(kernel=agent.kernel).apply(lab.lesson(number), (lab.lab.nodes[0],))

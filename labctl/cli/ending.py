@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-_STOPPERS = (signal.SIGINT, signal.SIGTERM)
+# SIGHUP: the terminal was closed.
+_STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
 _WHERE = "LABCTL_DEBUG=1 shows where"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from labctl.cni.failure import NAME_TAKEN, REFUSED, CniFailure
 from labctl.cni.own import OwnAddress, append_rule, is_there
@@ -17,11 +18,6 @@ from labctl.resources.netns_link import NetnsLink
 from labctl.resources.route import DefaultRoute
 from labctl.resources.veth import VethPair
 
-try:
-    from _blake2 import blake2b  # what hashlib has it from, without OpenSSL, whose import is a tenth of a call
-except ImportError:
-    from hashlib import blake2b
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,6 +26,7 @@ if TYPE_CHECKING:
     from labctl.model.resource import Resource
 
 _MARK = "lab"
+_LONGEST_ALIAS = 255  # IFALIASZ less its end
 
 
 class Given(Value):
@@ -42,23 +39,30 @@ class Given(Value):
 def host_end(network: str, attachment: tuple[str, str]) -> str:
     """What the node's end of an attachment's cable is called: 15 letters, the same at every call.
 
-    DEL may know nothing but this.
+    DEL may know nothing but this. It is no proof of whose the cable is (`mark` is), so a checksum will do: `hashlib`
+    takes longer to import than to spell this.
     """
-    return f"{_MARK}{_digest(network, *attachment)[:12]}"
+    said = "\0".join((network, *attachment)).encode()
+    return f"{_MARK}{crc32(said):08x}{crc32(said[::-1]) & 0xFFFF:04x}"
 
 
 def mark(network: str, attachment: tuple[str, str]) -> str:
-    """What is written on the node's end (its alias): two names may have one short digest, and only ours are deleted."""
-    return f"{network_mark(network)} {_digest(network, *attachment)}"
+    """What is written on the node's end (its alias): only what bears it is deleted."""
+    said = f"labnet {network} {' '.join(attachment)}"
+    if len(said.encode()) <= _LONGEST_ALIAS and not {'"', "\\"} & set(said):
+        return said
+    return f"labnet# {_digest(network)} {_digest(*attachment)}"
 
 
-def network_mark(network: str) -> str:
-    """With what it begins for all of a network's cables."""
-    return f"labnet {_digest(network)}"
+def network_marks(network: str) -> tuple[str, str]:
+    """With what it begins for all of a network's cables: plain, and where that would be too long."""
+    return f"labnet {network} ", f"labnet# {_digest(network)} "
 
 
 def _digest(*words: str) -> str:
-    return blake2b("\0".join(words).encode(), digest_size=32).hexdigest()
+    import hashlib
+
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()
 
 
 class Attachment(Value):

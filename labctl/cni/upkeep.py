@@ -11,7 +11,7 @@ from labctl.cni.attachment import (
     faults_of,
     forget_name,
     mark,
-    network_mark,
+    network_marks,
     spell_destination,
 )
 from labctl.cni.failure import BAD_CONFIGURATION, NOT_AS_IT_SHOULD_BE, NOT_READY, CniFailure
@@ -116,7 +116,7 @@ def collect(call: Call) -> None:
     valid = _read_valid(call.configuration.raw)
     stale = {each for each in call.store.attachments if each not in valid}  # first: a corrupt store is a reason to stop
     kept = {mark(call.configuration.name, each) for each in valid}
-    ours = network_mark(call.configuration.name)
+    ours = network_marks(call.configuration.name)
     node = call.kernel.net(HERE)
     for link in node.links():
         if link.kind == "veth" and link.alias.startswith(ours) and link.alias not in kept:

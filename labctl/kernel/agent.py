@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from labctl.model.world import WorldRecord
 
 _LENGTH = struct.Struct("!I")
-_HELD_BACK = (signal.SIGINT, signal.SIGTERM)
+_HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Channel:

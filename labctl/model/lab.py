@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import count, product
 from typing import TYPE_CHECKING
 
 from labctl.errors import UsageError
 from labctl.model.value import Value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from ipaddress import IPv4Address, IPv4Network
+
+
+def letters() -> Iterator[str]:
+    """The names a, b, …, z, aa, ab, …, without end."""
+    for length in count(1):
+        for each in product("abcdefghijklmnopqrstuvwxyz", repeat=length):
+            yield "".join(each)
 
 
 class Place(Value):
@@ -100,12 +109,13 @@ class Lab(Value):
 
     def guest(self, node: Node) -> Container:
         """The container that the lab's own runtime makes on a node (step 8): the next free letter, node by node."""
-        from string import ascii_lowercase
+        return self._guests[node.name]
 
+    @cached_property
+    def _guests(self) -> dict[str, Container]:
         taken = {node.name for node in self.nodes} | {container.name for container in self.containers}
-        letters = (f"{first}{last}" for first in ("", *ascii_lowercase) for last in ascii_lowercase)
-        free = [letter for letter in letters if letter not in taken]
-        return Container(free[self.nodes.index(node)], node.name)
+        free = (name for name in letters() if name not in taken)
+        return {node.name: Container(name, node.name) for node, name in zip(self.nodes, free, strict=False)}
 
     def place(self, text: str) -> Place:
         """Read `NODE`, `NODE/CONTAINER`, `internet` or `vpc` as typed on the command line.

@@ -6,13 +6,12 @@ import re
 import tomllib
 from collections import Counter
 from ipaddress import IPv4Address, IPv4Network
-from itertools import combinations, count, islice, product
+from itertools import combinations, islice
 from pathlib import Path
-from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from labctl.errors import UsageError
-from labctl.model.lab import Container, Lab, Node
+from labctl.model.lab import Container, Lab, Node, letters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,13 +70,13 @@ def spread(nodes: int | None, containers: int | None) -> Document:
         )
     first = IPv4Address(document["node"][0]["address"])
     ranges = IPv4Network(document["cluster_range"]).subnets(new_prefix=24)
-    letters = _letters()
+    names = _letters()
     document["node"] = [
         {
             "name": "master" if number == 0 else "worker" + (str(number) if number > 1 else ""),
             "address": str(first + number),
             "pod_range": str(pod_range),
-            "containers": list(islice(letters, containers)),
+            "containers": list(islice(names, containers)),
         }
         for number, pod_range in zip(range(nodes), ranges, strict=False)
     ]
@@ -86,11 +85,7 @@ def spread(nodes: int | None, containers: int | None) -> Document:
 
 def _letters() -> Iterator[str]:
     """Name containers a, b, …, z, aa, ab, …; never by a name that means something else."""
-    for length in count(1):
-        for letters in product(ascii_lowercase, repeat=length):
-            name = "".join(letters)
-            if name not in _RESERVED:
-                yield name
+    return (name for name in letters() if name not in _RESERVED)
 
 
 def read_lab(document: Document) -> Lab:
