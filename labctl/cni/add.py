@@ -13,6 +13,7 @@ from labctl.cni.attachment import (
     ensure_shared,
     faults_of,
     forget_name,
+    is_shared_there,
     mark,
     pull_cable,
     spell_destination,
@@ -129,22 +130,26 @@ def _find_answering(call: Call) -> frozenset[str]:
 def _make(call: Call, attachment: Attachment) -> dict[str, Any]:
     from labctl.cni.result import build_result
 
-    node = call.kernel.net(HERE)
-    with locked(NETNS_FOLDER):  # one lock for the node: another network may have the same bridge
-        _forward(call, attachment)
-        ensure_shared(attachment.of_node(), call.kernel)
-        node.pin_mac(call.configuration.bridge)
-        node.flush()
-    name = attachment.cable.host_name
+    node, name, bridge = call.kernel.net(HERE), attachment.cable.host_name, call.configuration.bridge
     node.aliases[name] = mark(call.configuration.name, call.request.attachment)
+    _forward(call, attachment)
+    node.expect(bridge, name)
+    if not (is_shared_there(attachment.of_node(), call.kernel) and call.kernel.has_own_mac(bridge)):
+        with locked(NETNS_FOLDER):  # one lock for the node: another network may have the same bridge
+            call.kernel.refresh()
+            ensure_shared(attachment.of_node(), call.kernel)
+            node.pin_mac(bridge)
+            node.flush()
     found = node.link(name)
     if found and found.alias != node.aliases[name]:
         raise CniFailure(NAME_TAKEN, f"the node has an interface {name} that is not of this attachment")
-    for resource in attachment.of_container()[1:]:
-        resource.apply(call.kernel.port)
-    result = build_result(attachment, call.kernel)
-    call.kernel.refresh()
-    return result
+    attachment.cable.apply(call.kernel.port)
+    inside = call.kernel.net(attachment.container.place)
+    for given in attachment.given:
+        inside.add_address(attachment.interface, given.cidr)
+    for route in attachment.routes():  # there is none yet: those that were there are left out
+        inside.add_route(route.destination, route.gateway)
+    return build_result(attachment, call.kernel)
 
 
 def _forward(call: Call, attachment: Attachment) -> None:

@@ -171,12 +171,24 @@ def ensure_shared(resources: Sequence[Resource], kernel: PluginKernel) -> None:
                 resource.apply(kernel.port)
 
 
-def pull_cable(attachment: Attachment, kernel: PluginKernel) -> None:
-    """Delete the node's end if it is this attachment's; the other end goes with it, with addresses and routes."""
+def is_shared_there(resources: Sequence[Resource], kernel: PluginKernel) -> bool:
+    """Tell whether nothing has to be made of what containers share; then nobody has to wait for anybody."""
+    seen = (resource.observe(kernel.port) for resource in resources)
+    return all(isinstance(each, Present) and not each.drift for each in seen)
+
+
+def pull_cable(attachment: Attachment, kernel: PluginKernel) -> bool:
+    """Delete the node's end if it is this attachment's; the other end goes with it, with addresses and routes.
+
+    Gives whether there was one.
+    """
     node, name = kernel.net(HERE), attachment.cable.host_name
+    node.expect(name, attachment.configuration.bridge)
     link = node.link(name)
     if link and link.alias == mark(attachment.configuration.name, (attachment.container_id, attachment.interface)):
         node.delete_link(name)
+        return True
+    return False
 
 
 def faults_of(resources: Sequence[Resource], kernel: PluginKernel) -> tuple[str, ...]:

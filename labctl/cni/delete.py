@@ -23,8 +23,8 @@ def delete(call: Call) -> None:
     """
     attachment = call.attachment()
     try:
-        pull_cable(attachment, call.kernel)
-        _delete_inside(call, attachment)
+        if not pull_cable(attachment, call.kernel):
+            _delete_inside(call, attachment)
         if call.configuration.ipam:
             call.delegate("DEL")
         had_others = _has_others(call)

@@ -18,6 +18,7 @@ def build_result(attachment: Attachment, kernel: PluginKernel) -> dict[str, Any]
     before = configuration.previous or {}
     end = kernel.net(place).link(attachment.interface)
     outside = (configuration.bridge, attachment.cable.host_name)
+    kernel.net(HERE).expect(*outside)
     links = [kernel.net(HERE).link(name) for name in outside]
     interfaces = [
         *before.get("interfaces", ()),

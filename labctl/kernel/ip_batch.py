@@ -6,6 +6,7 @@ For the CNI plug-in: pyroute2 alone takes longer to import than a whole call may
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import KernelRefused
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from labctl.model.lab import Place
 
+_FAILED = re.compile(r"^Command failed -:(\d+)$", re.MULTILINE)
 _MISSING = ("does not exist", "Cannot find device")
 _GONE = ("No such process", "Cannot assign requested address", *_MISSING)
 
@@ -35,15 +37,15 @@ class IpNet:
         self._waiting: list[str] = []
         self._seen: dict[tuple[str, int], list[Any]] = {}
 
-    def flush(self) -> bool:
-        """Carry out what waits; tell whether anything did.
+    def flush(self, *names: str) -> bool:
+        """Carry out what waits, and look at links of these names after it; tell whether anything waited.
 
         Raises:
             KernelRefused: a line was refused; those before it were carried out.
         """
         waited = bool(self._waiting)
         if waited:
-            self._run((), 0)
+            self._run(tuple(f"link show dev {name}" for name in names), 0)
         return waited
 
     def drop(self) -> None:
@@ -74,11 +76,26 @@ class IpNet:
             self._seen[look, family] = [each for each in entries if each]
 
     def expect(self, *names: str) -> None:
-        """Look at links of these names in one call, for they will be asked for; what is not there is no matter."""
-        try:
-            self._run((*(f"link show dev {name}" for name in names), "netns list-id"), 0)
-        except KernelRefused:
-            self._seen.clear()
+        """Look at all that is likely to be asked for in one call: links of these names, addresses, numbers.
+
+        What is not there is no matter: `ip -force` goes on behind a line that fails, and says which did.
+        """
+        self.flush()
+        looks = [*(f"link show dev {name}" for name in names), "netns list-id"]
+        family = self._families[0] if len(self._families) == 1 else 0
+        argv = ("ip", *((f"-{family}",) if family else ()), "-j", "-d", "-force", "-batch", "-")
+        done = spawn.run(argv, "".join(f"{look}\n" for look in (*looks, *(("addr show",) if family else ()))))
+        failed = {int(each) for each in _FAILED.findall(done.err)}
+        if len(failed) > sum(done.err.count(each) for each in _MISSING) or (done.code and not failed):
+            return  # something else is wrong: whoever asks will hear it
+        lists = iter([json.loads(each) for each in done.out.splitlines() if each])
+        for number, look in enumerate(looks, 1):
+            if number not in failed:
+                self._seen[look, 0] = [each for each in next(lists, ()) if each]
+            elif look.startswith("link"):
+                self._seen[look, 0] = []
+        if family:
+            self._seen["addr show", family] = [each for each in next(lists, ()) if each]
 
     def _look(self, look: str, family: int = 0, beside: Sequence[str] = ()) -> list[Any]:
         """Look once; `beside` are looks that are likely to follow, and cost nothing in the same call."""
@@ -92,13 +109,17 @@ class IpNet:
         """One interface by its name: on a node there are many others."""
         if self._name:
             return next((each for each in self.links() if each.name == name), None)
-        self.flush()
+        look = f"link show dev {name}"
         try:
-            entry = self._look(f"link show dev {name}")[0]
+            found = self._look(look)
         except KernelRefused as refused:
-            if any(each in refused.what for each in _MISSING):
-                return None
-            raise
+            # What waited before it has been carried out: `ip` stops at the first line that fails.
+            if not refused.what.startswith(f"`ip {look}` ") or not any(each in refused.what for each in _MISSING):
+                raise
+            found = self._seen[look, 0] = []
+        if not found:
+            return None
+        entry = found[0]
         master = self.link(entry["master"]) if "master" in entry else None
         return _read_link(entry, master.index if master else None)
 

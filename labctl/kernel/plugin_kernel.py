@@ -112,6 +112,10 @@ class PluginKernel:
         del place
         return self._files.read(_sysctl(name))
 
+    def has_own_mac(self, bridge: str) -> bool:
+        """Tell whether somebody has given a bridge its MAC (sysfs-class-net, addr_assign_type: NET_ADDR_SET)."""
+        return (self._files.read(f"/sys/class/net/{bridge}/addr_assign_type") or "").strip() == "3"
+
     def is_off(self, name: str) -> bool:
         """Tell whether a sysctl of the node is 0."""
         return (self.setting(HERE, name) or "").strip() == "0"
