@@ -8,14 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -115,45 +114,51 @@ class Child:
         return json.loads(data) if data else None
 
 
-def growing(chain: Chain, runs: int, many: int) -> tuple[float, float]:
-    """The median time of the second container's ADD, and of the last of many."""
-    medians = []
-    with namespaces(many) as containers:
-        chain.do("ADD", containers[0], None)
-        for standing in (1, many - 1):
-            for each in containers[1:standing]:
-                chain.do("ADD", each, None)
-            times = []
-            for _ in range(runs + 1):
-                took, said = timed(chain, "ADD", containers[-1], None)
-                chain.do("DEL", containers[-1], said)
-                times.append(took)
-            medians.append(statistics.median(times[1:]))
-        for each in containers:
-            chain.do("DEL", each, None)
-    return medians[0], medians[1]
+def fill(chain: Chain, many: int) -> None:
+    """Attach containers that stay."""
+    for container in make(f"stays{number}" for number in range(many)):
+        chain.do("ADD", container, None)
+
+
+def once(chain: Chain) -> float:
+    """The time of one ADD; it goes again."""
+    with namespaces(1) as (container,):
+        took, said = timed(chain, "ADD", container, None)
+        chain.do("DEL", container, said)
+    return took
+
+
+def make(names: Iterable[str]) -> list[str]:
+    """Containers without a process: names of namespaces."""
+    made = list(names)
+    lines = "".join(f"netns add {each}\n" for each in made)
+    subprocess.run(["/usr/sbin/ip", "-batch", "-"], input=lines.encode(), check=True)
+    return made
 
 
 @contextlib.contextmanager
 def namespaces(many: int) -> Any:  # noqa: ANN401 (an iterator of lists of names)
-    """Containers without a process: names of namespaces."""
-    names = [f"t{number}" for number in range(many)]
-    lines = "".join(f"netns add {each}\n" for each in names)
-    subprocess.run(["/usr/sbin/ip", "-batch", "-"], input=lines.encode(), check=True)
+    """Containers that go when the block ends."""
+    names = make(f"t{number}" for number in range(many))
     try:
         yield names
     finally:
-        subprocess.run(["/usr/sbin/ip", "-batch", "-"], input=lines.replace(" add ", " del ").encode(), check=True)
+        lines = "".join(f"netns del {each}\n" for each in names)
+        subprocess.run(["/usr/sbin/ip", "-batch", "-"], input=lines.encode(), check=True)
+
+
+def main() -> Any:  # noqa: ANN401 (what was asked for)
+    asked = json.load(sys.stdin)
+    chains, runs = [Chain(*each) for each in asked["chains"]], asked["runs"]
+    match asked["do"]:
+        case "one by one":
+            return one_by_one(chains, runs)
+        case "at once":
+            return at_once(chains, runs, asked["many"])
+        case "fill":
+            return fill(chains[0], asked["many"])
+    return once(chains[0])
 
 
 if __name__ == "__main__":
-    asked = json.load(sys.stdin)
-    every = [Chain(*each) for each in asked["chains"]]
-    json.dump(
-        {
-            "one": one_by_one(every, asked["runs"]),
-            "parallel": at_once(every, asked["runs"], asked["parallel"]),
-            "growing": growing(every[0], asked["runs"], asked["many"]),
-        },
-        sys.stdout,
-    )
+    json.dump(main(), sys.stdout)
