@@ -33,10 +33,11 @@ BEGIN, END = "<!-- figures of the runtimes -->", "<!-- end of figures of the run
 def measure() -> tuple[Figure, ...]:
     """Two worlds beside each other, asked in turn."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        runtimes = []
-        for name, put in (("ours", install), ("theirs", partial(install_reference, whole=True))):
-            lab = stack.enter_context(runtime_lab(Path(folder, name), put))
-            runtimes.append(stack.enter_context(containerd_on(lab, "master")))
+        labs = [
+            stack.enter_context(runtime_lab(Path(folder, name), put))
+            for name, put in (("ours", install), ("theirs", partial(install_reference, whole=True)))
+        ]
+        runtimes = [stack.enter_context(containerd_on(lab, "master")) for lab in labs]
         times: list[list[float]] = [[], []]
         for number in range(RUNS + 1):
             for of, cri in zip(times, runtimes, strict=True):
