@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab_under_test import LabUnderTest
 from tests.runtimes.containerd import containerd_on_all
 from tests.runtimes.world import Leaving, converse, needs, ping, processes, runtime_lab, what_stands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from tests.lab_under_test import LabUnderTest
     from tests.runtimes.cri import Cri
 
 pytestmark = [pytest.mark.machine, pytest.mark.root, needs("containerd", "ctr", "runc", "busybox")]
@@ -73,3 +74,16 @@ def test_many_pods_at_once_have_an_address_each(lab: LabUnderTest, runtimes: dic
         # As the kubelet does: it may ask more than once.
         list(side_by_side.map(cri.stop_sandbox, identities))
         list(side_by_side.map(cri.remove_sandbox, identities))
+
+
+def test_another_privileged_world_comes_and_goes_beside_a_runtime(
+    lab: LabUnderTest, runtimes: dict[str, Cri], home: Path
+) -> None:
+    cri = runtimes["master"]
+    pod = cri.run_sandbox("beside-another-world")
+    with LabUnderTest(home, kind="privileged") as other:
+        assert other.type("worker", "hostname").out == "worker\n"
+        assert not processes(other, _SHIM)
+    assert ping(lab, "master", pod.netns, str(lab.lab.internet))
+    cri.stop_sandbox(pod.identity)
+    cri.remove_sandbox(pod.identity)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from labctl.errors import KernelRefused
 from labctl.kernel import cgroups
 from labctl.kernel.identity import identify, kill_and_wait
 from tests.lab_under_test import LabUnderTest, labctl_command, run_labctl
@@ -95,6 +96,23 @@ def test_the_groups_of_a_killed_world_go_with_the_next_up_or_down(home: Path, ar
 def test_a_world_that_dies_while_it_is_made_leaves_no_groups(home: Path, name: str) -> None:
     cut = cut_labctl(home, "raise", name, "up", "--privileged")
     assert (cut.code, cut.stood) == (5, False)
+    assert not _groups(home)
+
+
+def test_groups_that_do_not_go_hide_no_failure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse_to_go(folder: Path) -> NoReturn:
+        raise KernelRefused(f"{folder} does not go", "")
+
+    def refuse_to_mount(*_: object) -> NoReturn:
+        raise OSError(1, "no mount for you")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cgroups, "_remove_one", refuse_to_go)
+        patch.setattr(cgroups, "mount_view", refuse_to_mount)
+        with pytest.raises(KernelRefused, match="no mount for you"):
+            LabUnderTest(home, kind="privileged").__enter__()
+    assert _groups(home)
+    assert run_labctl(home, "down").code == 0
     assert not _groups(home)
 
 

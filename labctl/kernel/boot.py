@@ -60,18 +60,22 @@ def boot(plan: BootPlan, kind: Kind) -> Iterator[WorldRecord]:
         run_in_child(theirs, lambda: _first_child(theirs, plan, groups))
     theirs.close()
     seen: dict[str, Keeper] = {}
+    stays = False
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         yield _attend(ours, child, plan, kind, seen)
         ours.send(_KEEP)
-    except BaseException:
-        _end_all(ours, seen)
-        if groups:
-            cgroups.remove(plan.mark)
-        raise
+        stays = True
     finally:
+        if not stays:
+            _end_all(ours, seen)
         ours.close()
         os.waitpid(child, 0)
+        # Only now: a process that is still ending keeps its groups.
+        if groups and not stays:
+            # What failed first is what there is to say; the next `up` or `down` takes away what does not go now.
+            with suppress(KernelRefused):
+                cgroups.remove(plan.mark)
 
 
 def _attend(ours: socket.socket, child: int, plan: BootPlan, kind: Kind, seen: dict[str, Keeper]) -> WorldRecord:

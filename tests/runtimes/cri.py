@@ -8,10 +8,15 @@ api.proto).
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-import grpc
+# Else gRPC starts its threads anew in whatever is forked here, a world's first process too. That one closes all files,
+# theirs as well, whereupon they abort it.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
+import grpc  # noqa: E402 (it reads the variable when it is imported)
 
 if TYPE_CHECKING:
     from pathlib import Path
