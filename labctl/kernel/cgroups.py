@@ -20,13 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import KernelRefused
-from labctl.kernel import syscalls
+from labctl.kernel import controllers, syscalls
 from labctl.kernel.identity import identify, kill_and_wait
 from labctl.kernel.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID
 
 _ROOT = Path("/sys/fs/cgroup")
 _PREFIX, _LEAF = "labctl-", "lab"
-_CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
 _FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC
 # What is said of a version 1 tree beside its controllers and its name.
 _OTHER_OPTIONS = ("rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode", "favordynmods", "release_agent")
@@ -63,12 +62,12 @@ def make(mark: str) -> tuple[Hierarchy, ...]:
     hierarchies = find_hierarchies()
     try:
         for each in hierarchies:
-            if each.kind == "cgroup2" and each.top == _ROOT:
-                _hand_down(each.top)
             for folder in (each.top / _name(mark), each.top / _name(mark) / _LEAF):
                 folder.mkdir(exist_ok=True)
                 if "cpuset" in each.controllers:
                     _take_over_cpus(folder)
+            if _has_controllers(each):
+                controllers.hand_on(each.top)
     except OSError:
         remove(mark)
         return ()
@@ -128,6 +127,8 @@ def remove(mark: str) -> None:
         # From below: a group goes only when none is below it.
         for folder, _, _ in os.walk(each.top / _name(mark), topdown=False):
             _remove_one(Path(folder))
+        if _has_controllers(each):
+            controllers.take_back(each.top)
 
 
 def _remove_one(folder: Path) -> None:
@@ -144,26 +145,17 @@ def _remove_one(folder: Path) -> None:
         ) from None
 
 
+def _has_controllers(hierarchy: Hierarchy) -> bool:
+    """Version 2 has them where it is alone: beside version 1 they are that one's."""
+    return hierarchy.kind == "cgroup2" and hierarchy.top == _ROOT
+
+
 def _name(mark: str) -> str:
     return _PREFIX + hashlib.sha256(mark.encode()).hexdigest()[:16]
 
 
 def _move(folder: Path) -> None:
     (folder / "cgroup.procs").write_text("0")
-
-
-def _hand_down(top: Path) -> None:
-    """Let groups of version 2 have the controllers that runtimes set, where nobody has asked for them before.
-
-    systemd does this for its units, and each runtime for its containers; it stays, for others may rely on it by then.
-    """
-    there = (top / "cgroup.controllers").read_text().split()
-    handed = (top / "cgroup.subtree_control").read_text().split()
-    for name in _CONTROLLERS:
-        if name in there and name not in handed:
-            # Refused where the top of a container's tree has processes: its runtimes will say what they miss.
-            with suppress(OSError):
-                (top / "cgroup.subtree_control").write_text(f"+{name}")
 
 
 def _take_over_cpus(folder: Path) -> None:
