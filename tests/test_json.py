@@ -39,6 +39,9 @@ def test_a_whole_course_in_json(home: Path) -> None:
         assert [each["outcome"] for each in first] == ["not_done"]
         plan = _check(run_labctl(home, "step", "0", "--plan", "--json"), "step-plan")
         assert {item["action"] for item in plan[0]["items"]} == {"create"}
+        assert plan[0]["missing"] == []
+        later = _check(run_labctl(home, "step", "1-2", "--plan", "--json"), "step-plan")
+        assert [[(each["step"], each["node"]) for each in step["missing"]] for step in later] == [[(0, "master")]] * 2
         applied = _check(run_labctl(home, "step", "all", "--apply", "--node", "all", "--json"), "step-apply")
         assert [each["outcome"] for each in applied] == ["done"] * 17
         assert all(each["changed"] for each in applied)

@@ -144,6 +144,17 @@ def test_exit_codes_of_verify_and_apply(lab: LabUnderTest) -> None:
     assert lab.labctl("step", "0", "--plan").out.count(str(Action.REFUSE)) == 1
 
 
+def test_a_plan_names_what_has_to_be_done_before_and_is_not_planned(lab: LabUnderTest) -> None:
+    said = lab.labctl("step", "2", "--plan", "--node", "worker")
+    assert said.code == 0
+    assert "  missing: step 0 on worker, and 1 more, before this one: worker has no cni0\n" in said.out
+    assert said.out.endswith("hint: labctl step 2 --apply --with-needed --node worker does them too\n")
+    assert "missing: step 0 on master, and 13 more" in lab.labctl("step", "7", "--plan").out
+    assert "missing" not in lab.labctl("step", "0-2", "--plan", "--node", "all").out
+    lab.apply((0, 1), nodes=lab.lab.nodes[1:])
+    assert "missing" not in lab.labctl("step", "2", "--plan", "--node", "worker").out
+
+
 def test_twenty_reservations_at_once_take_twenty_addresses(lab: LabUnderTest) -> None:
     """By typed commands under flock(1) and by the engine, which does not hold the lock while it looks."""
     lab.apply((0, 1), nodes=lab.lab.nodes[:1])

@@ -10,9 +10,9 @@ from labctl.cli.progress import Recorder, record_standing
 from labctl.cli.scripts import script_of
 from labctl.cli.session import world_id
 from labctl.cli.tally import Tally, spelling_interruptions
-from labctl.engine.course import nodes_of, where
+from labctl.engine.course import nodes_of
 from labctl.engine.hands import NetlinkHands, ShellHands
-from labctl.engine.planner import make_plan
+from labctl.engine.planner import plan_steps
 from labctl.engine.report import Outcome, exit_code
 from labctl.engine.runner import Runner
 from labctl.engine.undoer import Undoer
@@ -73,27 +73,19 @@ class Run:
     def plan(self) -> int:
         """Say what apply would do."""
         with self._survey("--plan") as survey:
-            plans = [(lesson, node, make_plan(survey.resources(lesson, node))) for lesson, node in self._pairs(survey)]
+            plans = plan_steps(survey, list(self._pairs(survey)))
         if self._as_json:
-            body = [
-                {
-                    "schema": 1,
-                    "step": lesson.number,
-                    "node": where(lesson, node),
-                    "items": [
-                        {"key": item.resource.key, "action": str(item.action), "why": item.reason}
-                        for item in plan.items
-                    ],
-                }
-                for lesson, node, plan in plans
-            ]
-            print(json.dumps(body, indent=1))
-        else:
-            from labctl.cli.screen.looks import show_plan
+            print(json.dumps([each.as_json() for each in plans], indent=1))
+            return 0
+        from labctl.cli.screen.looks import show_plan
 
-            screen = _screen()
-            for lesson, node, plan in plans:
-                show_plan(screen, lesson, where(lesson, node), plan)
+        screen = _screen()
+        for each in plans:
+            show_plan(screen, each)
+        if any(each.missing for each in plans):
+            name = self._nodes[0].name if len(self._nodes) == 1 else "all"
+            at = "" if name == self._session.here else f" --node {name}"
+            screen.hint(f"labctl step {self._span()} --apply --with-needed{at} does them too", indent=0)
         return 0
 
     def apply(self, *, with_needed: bool) -> int:
@@ -186,10 +178,12 @@ class Run:
             for node in nodes_of(lesson, survey.lab, self._nodes):
                 yield lesson, node
 
-    def _purpose(self, flag: str) -> str:
+    def _span(self) -> str:
         numbers = [lesson.number for lesson in self._lessons]
-        span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
-        return f"step {span} {flag}".strip()
+        return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+
+    def _purpose(self, flag: str) -> str:
+        return f"step {self._span()} {flag}".strip()
 
     @contextmanager
     def _survey(self, flag: str) -> Iterator[Survey]:

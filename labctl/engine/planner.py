@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from labctl.engine.course import where
 from labctl.errors import CannotTell, ForeignObject
 from labctl.model.resource import Action, Foreign, Resource, Seen, Unknown, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from labctl.engine.look import Survey
+    from labctl.engine.report import StepReport
+    from labctl.model.lab import Node
+    from labctl.model.step import Lesson
 
 
 @dataclass(frozen=True)
@@ -51,3 +57,41 @@ class Plan:
 def make_plan(seen: Iterable[tuple[Resource, Seen]]) -> Plan:
     """Decide, resource by resource; looks at nothing."""
     return Plan(tuple(Item(resource, each, *decide(each)) for resource, each in seen))
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """What would be done for a step on a node, and what has to be done before: without it, apply refuses."""
+
+    lesson: Lesson
+    node: str
+    plan: Plan
+    missing: tuple[StepReport, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--plan --json` answers (docs/json.md)."""
+        return {
+            "schema": 1,
+            "step": self.lesson.number,
+            "node": self.node,
+            "missing": [
+                {"step": each.lesson.number, "node": each.node, "why": each.causes()[0]} for each in self.missing
+            ],
+            "items": [
+                {"key": item.resource.key, "action": str(item.action), "why": item.reason} for item in self.plan.items
+            ],
+        }
+
+
+def plan_steps(survey: Survey, steps: Sequence[tuple[Lesson, Node]]) -> tuple[StepPlan, ...]:
+    """Plan steps that are to be done together: what one of them does is not missing for a later one."""
+    done = {(lesson.number, where(lesson, node)) for lesson, node in steps}
+    return tuple(
+        StepPlan(
+            lesson,
+            where(lesson, node),
+            make_plan(survey.resources(lesson, node)),
+            tuple(each for each in survey.missing(lesson, node) if (each.lesson.number, each.node) not in done),
+        )
+        for lesson, node in steps
+    )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from labctl.cli.screen.page import Screen
-    from labctl.engine.planner import Plan
+    from labctl.engine.planner import StepPlan
     from labctl.engine.report import Checked, StepReport
     from labctl.model.step import Lesson
 
@@ -73,13 +73,19 @@ def show_report(screen: Screen, report: StepReport) -> None:
         screen.hint(hint)
 
 
-def show_plan(screen: Screen, lesson: Lesson, node: str, plan: Plan) -> None:
-    """What would be done."""
-    screen.say(f"step {lesson.number} on {node}: {lesson.title}", "bold", hang=2)
-    for item in plan.items:
+def show_plan(screen: Screen, planned: StepPlan) -> None:
+    """What would be done, and what is missing that has to be there first."""
+    lesson = planned.lesson
+    screen.say(f"step {lesson.number} on {planned.node}: {lesson.title}", "bold", hang=2)
+    for report in planned.missing[:1]:
+        more = len(planned.missing) - 1
+        others = f", and {more} more" if more else ""
+        needed = f"step {report.lesson.number} on {report.node}{others}, before this one: {report.causes()[0]}"
+        screen.item("missing:", needed, STYLES[Outcome.NOT_DONE])
+    for item in planned.plan.items:
         action = _ACTIONS[str(item.action)]
         screen.item(f"{action:6}", f"{item.resource.key}: {item.reason}", "dim" if action == "keep" else "")
-    if not plan.pending:
+    if not planned.plan.pending:
         screen.say("nothing to change", indent=2)
 
 
