@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 from typing import TYPE_CHECKING, Self
 
 from tests.lab_under_test import labctl_command
@@ -67,6 +68,11 @@ class Terminal:
     def type(self, text: str) -> None:
         """Type at it."""
         os.write(self._ours, text.encode())
+
+    def echoes(self) -> bool:
+        """Tell whether what is typed at it shows."""
+        flags: int = termios.tcgetattr(self._ours)[3]
+        return bool(flags & termios.ECHO)
 
     def _read(self) -> str:
         try:

@@ -184,6 +184,39 @@ def test_a_shell_on_a_terminal(lab: LabUnderTest) -> None:
     assert lab.session.sandbox.missing_keepers(lab.world) == ()
 
 
+@pytest.mark.parametrize("arguments", [("down",), ("reset",)], ids=" ".join)
+def test_a_shell_whose_world_goes_says_so_and_gives_the_terminal_back(
+    lab: LabUnderTest, arguments: tuple[str, ...]
+) -> None:
+    with Terminal(lab.home, "shell") as terminal:
+        # A shell that shows its prompt has switched the echo off (readline(3)).
+        terminal.read_until("root@master:")
+        assert not terminal.echoes()
+        assert lab.labctl(*arguments).code in (0, 1)
+        said = terminal.read_rest().splitlines()[-1]
+        assert said.startswith("the lab's world is gone: it was taken down, or reset, while this ran in it; `")
+        assert terminal.process.wait() == 137
+        assert terminal.echoes()
+
+
+def test_a_command_that_is_killed_in_a_world_that_stands_ends_without_a_word(lab: LabUnderTest) -> None:
+    said = lab.labctl("exec", "master", "--", "sh", "-c", "kill -9 $$")
+    assert (said.code, said.out, said.err) == (137, "", "")
+
+
+def test_a_command_whose_world_goes_says_so(lab: LabUnderTest) -> None:
+    argv = (*labctl_command(), "exec", "master", "--", "sh", "-c", "echo here; exec sleep infinity")
+    environment = {**os.environ, "LABCTL_HOME": str(lab.home)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True, env=environment) as running:
+        assert running.stdout
+        assert running.stderr
+        assert running.stdout.readline() == "here\n"
+        assert lab.labctl("down").code == 0
+        assert running.stderr.read().startswith("the lab's world is gone: ")
+        assert running.wait() == 137
+
+
 def test_labctl_works_inside_its_own_shell(lab: LabUnderTest) -> None:
     script = "labctl step 0 --apply > /dev/null\nlabctl exec master -- hostname\nlabctl status || :\nlabctl down\n"
     said = lab.labctl("shell", "worker", text=script)

@@ -14,6 +14,8 @@ from labctl.cli.session import Session, tell
 from labctl.errors import LabctlFailed, LabError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from labctl.model.lab import Lab, Place
     from labctl.world.sandbox import World
 
@@ -21,6 +23,8 @@ _PATH = "/opt/labctl/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 _KEPT = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "NO_COLOR")
 # Linux allows one argument at most 128 KiB (execve(2), MAX_ARG_STRLEN).
 _ARGUMENT_BYTES = 120_000
+# What ended by SIGKILL, as shells say it; so does all that is in a world when the world ends.
+_KILLED = 137
 _INTERACTIVE = ("bash", "--rcfile", "/opt/labctl/bashrc", "-i")
 
 
@@ -61,7 +65,7 @@ def shell(
         if script is None:
             _greet(where, environment)
         argv = _INTERACTIVE if script is None else _script_argv(script)
-        code = session.sandbox.run(world, where, argv, environment)
+        code = _run(session, world, where, argv, environment)
     except LabError as error:
         raise _as_failure(error) from None
     raise typer.Exit(code)
@@ -87,7 +91,7 @@ def execute(
     try:
         where = session.lab.place(place)
         world = _world(session, "exec")
-        code = session.sandbox.run(world, where, command, _environment(world, where))
+        code = _run(session, world, where, command, _environment(world, where))
     except LabError as error:
         raise _as_failure(error) from None
     raise typer.Exit(code)
@@ -137,6 +141,17 @@ def _world(session: Session, purpose: str) -> World:
         return world
     with session.locked(purpose):
         return session.world()
+
+
+def _run(session: Session, world: World, where: Place, argv: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a command there, and give its exit code; say so if it was the world that ended, and the command with it."""
+    code = session.sandbox.run(world, where, argv, environment)
+    if code == _KILLED and session.sandbox.is_ending(world):
+        if argv == _INTERACTIVE:
+            # Its prompt stands in the line.
+            tell("")
+        tell("the lab's world is gone: it was taken down, or reset, while this ran in it; `labctl shell` opens another")
+    return code
 
 
 def _as_failure(error: LabError) -> LabError:

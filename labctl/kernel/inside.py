@@ -12,6 +12,7 @@ from labctl.kernel import cgroups, syscalls
 from labctl.kernel.child import give_up_groups
 from labctl.kernel.identity import identify
 from labctl.kernel.marker import is_inside
+from labctl.kernel.terminal import lend_terminal
 from labctl.model.lab import Place
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _ALL = (
     syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWNET
 )
 _STOPPERS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+_KILLED = 128 + signal.SIGKILL
 _HOST = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWNET
 
 
@@ -96,6 +98,7 @@ def run_attached(record: WorldRecord, place: Place, argv: Sequence[str], environ
         LabctlFailed: the world or the place could not be entered.
     """
     reader, writer = os.pipe()
+    put_back = lend_terminal()
     # Until each of the three knows what to do about them: else one that comes early ends us, and not the command.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPERS)
     middle = os.fork()
@@ -117,6 +120,8 @@ def run_attached(record: WorldRecord, place: Place, argv: Sequence[str], environ
         what, _, hint = failure.partition("\n")
         raise LabctlFailed(what, hint)
     code = os.waitstatus_to_exitcode(status)
+    if code == _KILLED:
+        put_back()
     return code if code >= 0 else 128 - code
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from labctl.errors import KernelRefused, ToolMissing
 from labctl.kernel import boot, cgroups, inside, process
 from labctl.kernel.agent import Agent
-from labctl.kernel.identity import Identity, boot_id, find_marked, is_alive, kill_and_wait
+from labctl.kernel.identity import Identity, boot_id, find_marked, is_alive, is_ending, kill_and_wait
 from labctl.kernel.marker import is_inside
 
 if TYPE_CHECKING:
@@ -61,6 +61,12 @@ class LinuxMachine:
         if is_inside():
             return True
         return is_alive(Identity(record.root.outside, record.root.started, record.boot)) and record.boot == boot_id()
+
+    def is_ending(self, record: WorldRecord) -> bool:
+        """Tell whether the world has ended, or is about to."""
+        if is_inside():
+            return False
+        return is_ending(Identity(record.root.outside, record.root.started, record.boot))
 
     def missing_keepers(self, record: WorldRecord) -> tuple[str, ...]:
         """Name the places whose process is gone."""

@@ -113,6 +113,9 @@ class Machine(Protocol):
     def stands(self, record: WorldRecord) -> bool:
         """Tell whether the world's first process still lives."""
 
+    def is_ending(self, record: WorldRecord) -> bool:
+        """Tell whether the world has ended, or is about to: what ran in it may be gone a moment before it."""
+
     def missing_keepers(self, record: WorldRecord) -> tuple[str, ...]:
         """Name the places whose process is gone."""
 

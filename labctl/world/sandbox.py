@@ -119,6 +119,10 @@ class Sandbox:
         """
         return self._machine.run_attached(world.record, place, argv, environment)
 
+    def is_ending(self, world: World) -> bool:
+        """Tell whether a world that stood has ended, or is about to."""
+        return self._machine.is_ending(world.record)
+
     def missing_keepers(self, world: World) -> tuple[str, ...]:
         """Name the places whose process is gone: a world half dead."""
         return self._machine.missing_keepers(world.record)
