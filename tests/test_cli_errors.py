@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import TYPE_CHECKING
 
@@ -149,3 +150,27 @@ def test_a_hint_is_spelled_as_labctl_was_started(home: Path) -> None:
     assert said.err.splitlines()[1].startswith("hint: ")
     assert "labctl" not in said.err
     assert "./lab status" in said.err
+    said = run_labctl(home, "step", "9", "--json", environment={"LAB_CALLED": "./lab"})
+    assert json.loads(said.out)["error"]["hint"] == "the steps are 0 to 8: ./lab status"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (("--help",), ("Usage: ./lab [OPTIONS] COMMAND …", "A first look: ./lab demo.", "./lab shell to type along")),
+        (("step", "--help"), ("Usage: ./lab step ", "  ./lab step 3 --commands | ./lab shell\n")),
+        (("exec", "--help"), ("  ./lab exec worker -- ip route\n", "125 says that labctl\n  itself failed")),
+        (("cni",), ("Usage: ./lab cni ", "  ./lab cni install\n")),
+        (("step", "0", "--explain"), ("./lab shell master", "hint: ./lab step 0 --explain --answer")),
+        (("step", "4", "--explain"), ("./lab shell master", "    labctl step 4 --verify\n")),
+    ],
+    ids=" ".join,
+)
+def test_help_and_lessons_are_spelled_as_labctl_was_started(
+    home: Path, arguments: tuple[str, ...], shown: tuple[str, ...]
+) -> None:
+    """But what a lesson has one type in the lab's own shell: there it is `labctl`."""
+    said = run_labctl(home, *arguments, environment={"LAB_CALLED": "./lab"})
+    assert said.code == 0
+    for text in shown:
+        assert text in said.out

@@ -69,7 +69,7 @@ def test_two_users_do_not_see_each_other(lab: LabUnderTest) -> None:
 def test_privileged_is_forroot_of(home: Path) -> None:
     said = run_labctl(home, "up", "--privileged")
     if os.geteuid() != 0:
-        assert (said.code, said.err) == (2, "error: up --privileged needs root\nhint: sudo ./lab up --privileged\n")
+        assert (said.code, said.err) == (2, "error: up --privileged needs root\nhint: sudo labctl up --privileged\n")
         return
     try:
         assert said.code == 0

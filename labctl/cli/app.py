@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from labctl import __version__
+from labctl.cli.called import as_called
 from labctl.cli.commands import Commands
+from labctl.cli.groups import GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_GROUPS = {
-    "THE LAB": ("up", "down", "status", "reset", "doctor", "demo"),
-    "STEPS": ("step", "explain"),
-    "BY HAND": ("shell", "exec", "snapshot"),
-    "CNI": ("cni",),
-}
 # Commands that have commands of their own: the module of each of these, and what the help says of them all.
 _WITHIN = {"cni": {"install": "cni", "uninstall": "cni", "show": "cni", "conformance": "cni_conformance"}}
 _ABOUT = {
@@ -32,9 +28,9 @@ Examples:
 """
 }
 _MODULES = {
-    **dict.fromkeys(_GROUPS["THE LAB"], "lab_commands"),
-    **dict.fromkeys(_GROUPS["STEPS"], "step_command"),
-    **dict.fromkeys(_GROUPS["BY HAND"], "by_hand"),
+    **dict.fromkeys(GROUPS["THE LAB"], "lab_commands"),
+    **dict.fromkeys(GROUPS["STEPS"], "step_command"),
+    **dict.fromkeys(GROUPS["BY HAND"], "by_hand"),
     "doctor": "doctor",
 }
 _HELP_NAMES = {"help_option_names": ["-h", "--help"]}
@@ -46,12 +42,13 @@ _SETTINGS = {"exec": {"ignore_unknown_options": True, "allow_interspersed_args":
 def make_app() -> Commands:
     """Put the command line together."""
     return Commands(
-        _GROUPS,
+        GROUPS,
         _find,
         _SETTINGS,
         name="labctl",
         help="Rebuild Kubernetes networking by hand, one step at a time, in a world that you cannot break.",
-        epilog="A first look: labctl demo. Then: labctl step 0, and labctl shell to type along. "
+        # Completion is that of the name `labctl`, on a PATH.
+        epilog=f"{as_called('A first look: labctl demo. Then: labctl step 0, and labctl shell to type along.')} "
         "Completion for your shell: labctl --install-completion.",
         subcommand_metavar="COMMAND …",
         params=[_version_option()],

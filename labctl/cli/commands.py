@@ -11,6 +11,7 @@ import click
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from labctl.cli.called import as_called, program
 from labctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ class Command(TyperCommand):
         """Add the option that every command takes."""
         super().__init__(*args, **settings)
         self.params.append(world_option())
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the usage, as labctl was started."""
+        _write_usage(self, ctx, formatter)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the text, wrapped, then the examples, as they are typed."""
@@ -102,6 +107,10 @@ class Commands(TyperGroup):
             return done.exit_code
         return 0
 
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the usage, as labctl was started."""
+        _write_usage(self, ctx, formatter)
+
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the text, then the examples, as for one command."""
         del ctx
@@ -112,7 +121,7 @@ class Commands(TyperGroup):
         for title, names in self._groups.items():
             with formatter.section(title):
                 commands = ((name, self.get_command(ctx, name)) for name in names)
-                formatter.write_dl([(name, first_line(command)) for name, command in commands if command])
+                formatter.write_dl([(name, as_called(first_line(command))) for name, command in commands if command])
         _write_options(self.get_params(ctx), ctx, formatter)
 
 
@@ -134,8 +143,13 @@ def _check_world(_context: click.Context, _option: click.Parameter, value: str |
         raise UsageError("the host world is not built yet", "leave it away: the sandbox needs no root")
 
 
+def _write_usage(command: click.Command, context: click.Context, formatter: click.HelpFormatter) -> None:
+    path = context.command_path.replace("labctl", program(), 1)
+    formatter.write_usage(path, " ".join(command.collect_usage_pieces(context)))
+
+
 def _write_help(text: str, formatter: click.HelpFormatter) -> None:
-    said, examples = split_help(text)
+    said, examples = split_help(as_called(text))
     formatter.write_paragraph()
     with formatter.indentation():
         formatter.write_text(said)
@@ -164,7 +178,7 @@ def _write_options(params: Iterable[click.Parameter], context: click.Context, fo
         if record is not None and not set(param.opts) & set(_COMPLETION):
             name, text = record
             kind = "Arguments" if param.param_type_name == "argument" else "Options"
-            sections[kind].append((name, text.replace("\\[", "[").removesuffix("[required]").rstrip()))
+            sections[kind].append((name, as_called(text).replace("\\[", "[").removesuffix("[required]").rstrip()))
     for title, records in sections.items():
         if records:
             with formatter.section(title):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labctl.cli.called import as_called
 from labctl.cli.screen.looks import shorten
 from labctl.cli.screen.narrator import Narrator
 from labctl.cli.screen.page import Screen
@@ -143,4 +144,4 @@ def _summary(screen: Screen, rows: list[_Row], seconds: float) -> None:
     style = "bold green" if fine == len(rows) else "bold red"
     screen.say()
     screen.say(f"{fine} of {len(rows)} as claimed, in {seconds:.1f} s; the world is gone again.", style)
-    screen.say("Now you: ./lab step 0, and ./lab shell to type along.")
+    screen.say(as_called("Now you: labctl step 0, and labctl shell to type along."))

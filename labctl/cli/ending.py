@@ -97,9 +97,10 @@ def _interrupted(said: str) -> int:
     import shlex
 
     said = said or f"what stands: labctl status; to go on: {shlex.join(('labctl', *sys.argv[1:]))}"
+    said = as_called(said)
     if not (_wants_json() and _print_json(_INTERRUPTED, "interrupted", said)):
         with suppress(OSError):
-            print(f"interrupted: {as_called(said)}", file=sys.stderr)
+            print(f"interrupted: {said}", file=sys.stderr)
     return _INTERRUPTED
 
 
@@ -127,13 +128,13 @@ def _complain_of(error: Exception, said: LabError) -> int:
 def _complain(error: LabError) -> int:
     if os.environ.get("LABCTL_DEBUG") == "1":
         sys.excepthook(type(error), error, error.__traceback__)
-    what, hint = (" ".join(text.split()) for text in (error.what, error.hint))
+    what, hint = (" ".join(text.split()) for text in (error.what, as_called(error.hint)))
     if _wants_json() and _print_json(error.exit_code, what, hint):
         return error.exit_code
     with suppress(OSError):
         print(f"error: {what}", file=sys.stderr)
         if hint:
-            print(f"hint: {as_called(hint)}", file=sys.stderr)
+            print(f"hint: {hint}", file=sys.stderr)
     return error.exit_code
 
 

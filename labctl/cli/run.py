@@ -6,6 +6,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from labctl.cli.called import lesson_as_called
 from labctl.cli.progress import Recorder, record_standing
 from labctl.cli.scripts import script_of
 from labctl.cli.session import world_id
@@ -153,7 +154,7 @@ class Run:
             screen.title(lesson)
             screen.notes(lesson)
             screen.say()
-            screen.markdown(read_lesson(lesson, survey.lab, self._nodes[0], answer=False))
+            screen.markdown(lesson_as_called(read_lesson(lesson, survey.lab, self._nodes[0], answer=False)))
             screen.say()
             for node in nodes_of(lesson, survey.lab, self._nodes):
                 screen.commands(script_of(self._session, lesson, node, self._dialect))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labctl.cli import complete
+from labctl.cli.called import lesson_as_called
 from labctl.cli.session import Session, parse_steps
 from labctl.errors import UsageError
 
@@ -136,7 +137,7 @@ def _check(action: str, which: str, modifiers: dict[str, bool], via: str, dialec
 def _explain(session: Session, lessons: tuple[Lesson, ...], node: Node, *, answer: bool, as_json: bool) -> None:
     from labctl.engine.lesson import read_lesson
 
-    texts = [(lesson, read_lesson(lesson, session.lab, node, answer=answer)) for lesson in lessons]
+    texts = [(lesson, lesson_as_called(read_lesson(lesson, session.lab, node, answer=answer))) for lesson in lessons]
     if as_json:
         _print_json(
             [
@@ -177,7 +178,7 @@ def explain(
     if topic not in topics:
         known = ", ".join(topics) or "none in this course"
         raise UsageError(f"there is no topic '{topic}'" if topic else "which topic?", f"the topics are: {known}")
-    text = session.course.topic(topic)
+    text = lesson_as_called(session.course.topic(topic))
     if as_json:
         _print_json({"schema": 1, "topic": topic, "markdown": text})
         return

@@ -78,7 +78,7 @@ class Sandbox:
         lab = read_lab(topology)
         as_root = os.geteuid() == 0
         if kind == "privileged" and not as_root:
-            raise UsageError("up --privileged needs root", "sudo ./lab up --privileged")
+            raise UsageError("up --privileged needs root", "sudo labctl up --privileged")
         self._check_tools()
         owner = None if kind == "privileged" else _unprivileged_id()
         self._state.prepare(owner if as_root else None)

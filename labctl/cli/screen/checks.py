@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from labctl.cli.called import as_called
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -38,7 +40,7 @@ def show_cures(screen: Screen, cures: Iterable[tuple[str, str]], fixing: tuple[s
     screen.line("What to type", "bold cyan")
     for title, cure in cures:
         screen.say(f"# {title}", "dim", hang=2)
-        screen.commands(cure)
+        screen.commands(as_called(cure))
     if fixing:
         screen.say(f"# labctl doctor --fix runs {' and '.join(dict.fromkeys(fixing))} itself", "dim", hang=2)
     screen.line("")

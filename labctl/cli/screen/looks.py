@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from labctl.cli.called import as_called
 from labctl.engine.report import Outcome
 from labctl.model.resource import state_of
 
@@ -126,7 +127,8 @@ def _explain_trouble(screen: Screen, reports: list[StepReport]) -> None:
             screen.hint(hint)
     if len(trouble) > _MOST_DETAILS:
         screen.say()
-        screen.say(f"… and {len(trouble) - _MOST_DETAILS} more: labctl step all --verify --node all")
+        more = len(trouble) - _MOST_DETAILS
+        screen.say(as_called(f"… and {more} more: labctl step all --verify --node all"))
 
 
 def _count(row: list[StepReport]) -> str:

@@ -1,0 +1,9 @@
+"""Which commands there are, in the groups and the order in which the help names them."""
+
+GROUPS = {
+    "THE LAB": ("up", "down", "status", "reset", "doctor", "demo"),
+    "STEPS": ("step", "explain"),
+    "BY HAND": ("shell", "exec", "snapshot"),
+    "CNI": ("cni",),
+}
+COMMANDS = tuple(name for names in GROUPS.values() for name in names)
