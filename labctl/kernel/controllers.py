@@ -5,8 +5,8 @@ cgroup.subtree_control), and a runtime sets these for its containers. systemd ha
 lab; for what was missing then, a note stays at the top, as an extended attribute: it lasts as long as the setting does,
 and all worlds of the machine read the same one.
 
-Only where no group is left below the top is anything taken back: whoever has a group may have set something in it, which
-would be lost, without a word.
+Only where no group is left below the top is anything taken back: whoever has a group may have set something in it, and
+would lose it without a word.
 """
 
 from __future__ import annotations

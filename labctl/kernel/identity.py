@@ -49,7 +49,7 @@ def is_alive(identity: Identity) -> bool:
 
 
 def is_ending(identity: Identity) -> bool:
-    """Tell whether this very process has ended, or is about to: it takes the processes of its pid namespace along first.
+    """Tell whether this very process has ended, or is about to: the processes of its pid namespace go before it does.
 
     The flags are field 9 of /proc/PID/stat (proc(5)); PF_EXITING is 4 (linux/sched.h).
     """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 # theirs as well, whereupon they abort it.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
-import grpc  # noqa: E402 (it reads the variable when it is imported)
+import grpc
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from labctl.cli.screen.page import Screen
     from labctl.engine.planner import StepPlan
     from labctl.engine.report import Checked, StepReport
-    from labctl.model.step import Lesson
 
 STYLES = {
     Outcome.DONE: "green",
