@@ -76,6 +76,7 @@ BLOCKS = {
         ),
     ),
     8: (
+        Typed('"type": "labnet".*CNI_COMMAND=ADD.*CNI_IFNAME=eth0.*it gave 10.244.0.4.*"sandbox": "/var', 8),
         Typed(r'"supportedVersions": \["0.3.1".*"code": 4, "msg": "ADD needs CNI_NETNS, CNI_IFNAME', 8),
         Typed("step 8 on master: wrong.*CHECK says: e has no default route.*guest_network:master/e: mended.*done", 8),
         Typed("10.244.0.4 e eth0.*done", 8),

@@ -27,6 +27,13 @@ STORE = "/var/lib/cni/networks/k8s/reserved"
 RESULT = "/var/lib/cni/results/k8s-a-eth0"
 CONFLIST = "/etc/cni/net.d/10-labnet.conflist"
 ROUTES = "gcloud compute routes"
+ANSWER = "/var/lib/cni/results/k8s-e-eth0"
+# A runtime that forgets what stands behind this in the environment, and keeps what it hears.
+_PART = f"jq -c '{{cniVersion, name}} + .plugins[0]' {CONFLIST}"
+ASK = (
+    f'ask() {{ {_PART} | env "$@" /opt/cni/bin/labnet >{ANSWER} || :; }}; '
+    "ask CNI_COMMAND=ADD CNI_CONTAINERID=e CNI_NETNS=/run/netns/e CNI_PATH=/opt/cni/bin"
+)
 NO_ADDRESS = "ip addr del 10.244.0.1/24 dev cni0"
 FLUSH = "ip -n a addr flush dev eth0"
 
@@ -51,6 +58,10 @@ WRONG = {
         Wrong(f"{NO_ADDRESS}; ip addr add 10.244.0.2/24 dev cni0", ("cni0", "10.244.0.2/24", "expected 10.244.0.1/24")),
         Wrong(f"{NO_ADDRESS}; ip addr add 10.244.0.1/24 dev eth0", ("10.244.0.1 is on eth0", "expected on cni0")),
         Wrong("ip addr add 10.244.0.1/16 dev cni0", ("cni0", "10.244.0.1/16 too", "expected only 10.244.0.1/24")),
+        Wrong(
+            "ip addr add 10.244.1.1/24 dev cni0",
+            ("cni0 of master has 10.244.1.1/24 too", "pods of other nodes", "expected only 10.244.0.1/24"),
+        ),
         Wrong(NO_ADDRESS, ("cni0 of master has no address", "expected 10.244.0.1/24"), NOT_DONE),
         Wrong("ip link del cni0", ("master has no cni0",), NOT_DONE),
         Wrong(
@@ -257,6 +268,7 @@ WRONG = {
             f"sed -i s,10.244.0.0/24,10.244.9.0/24, {CONFLIST}", (f"ipam in {CONFLIST}", "10.244.9.0/24", "expected")
         ),
         Wrong(f"sed -i s/cni0/cni9/ {CONFLIST}", (f'bridge in {CONFLIST} is "cni9"', 'expected "cni0"')),
+        Wrong(f"sed -i '$d' {CONFLIST}", (f"{CONFLIST} on master is not JSON", "line"), cleared=f"rm {CONFLIST}"),
         Wrong(f"echo '{{}}' >{CONFLIST}", (f"{CONFLIST} on master is not labctl's",), cleared=f"rm {CONFLIST}"),
         Wrong("ip netns del e", ("master has no container e",)),
         Wrong(
@@ -268,6 +280,9 @@ WRONG = {
         Wrong("ip -n e addr flush dev eth0", ("CHECK says: eth0 of node/e has no address", "expected 10.244.0.4/24")),
         Wrong("ip -n e route del default", ("CHECK says: e has no default route",)),
         Wrong("sed -i '/ e eth0$/d' " + STORE, ("CHECK says: no address is reserved for e eth0",)),
+        Wrong(f"{ASK} CNI_IFNAME=eth0", ("ADD failed", "what it said", "e has an interface eth0 already")),
+        Wrong(ASK, ("ADD failed", "ADD needs CNI_IFNAME")),
+        Wrong(f"echo >{ANSWER}", (f"{ANSWER} is empty: the plug-in was not called",)),
         Wrong("rm /var/lib/cni/results/k8s-e-eth0", ("e has an eth0, but what the plug-in answered is not kept",)),
     ),
 }

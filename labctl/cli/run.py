@@ -17,6 +17,7 @@ from labctl.engine.planner import plan_steps
 from labctl.engine.report import Outcome, exit_code
 from labctl.engine.runner import Runner
 from labctl.engine.undoer import Undoer
+from labctl.model.resource import Foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,6 +173,10 @@ class Run:
             return
         at = "" if undone.node in (self._session.here, "lab") else f" --node {undone.node}"
         number = undone.lesson.number
+        if any(isinstance(seen, Foreign) for _, seen in undone.resources):
+            # --apply would refuse.
+            screen.hint("labctl shell, to put right what is not the lab's, or move it away; or labctl reset", indent=0)
+            return
         screen.hint(f"labctl shell, to type the commands; or labctl step {number} --apply{at}", indent=0)
 
     def _pairs(self, survey: Survey) -> Iterator[tuple[Lesson, Node]]:

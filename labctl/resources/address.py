@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_interface, ip_network
 from typing import TYPE_CHECKING
 
 from labctl.model.resource import Absent, Present, Seen
@@ -59,6 +60,8 @@ class LinkAddress(Value):
     place: Place
     device: str
     cidr: str
+    cluster: str
+    """The range of all nodes together: an address on the device that reaches into it, beyond `cidr`, is wrong."""
 
     @property
     def key(self) -> str:
@@ -67,12 +70,31 @@ class LinkAddress(Value):
 
     def observe(self, kernel: Kernel) -> Seen:
         """Look at the device's addresses."""
-        return _observe(kernel, self.place, self.device, self.cidr)
+        seen = _observe(kernel, self.place, self.device, self.cidr)
+        strays = self._strays(kernel)
+        if seen != Present() or not strays:
+            return seen
+        what = f"{self.device} of {self.place} has {', '.join(strays)} too, as if the pods of other nodes were on it"
+        return Present((f"{what}; expected only {self.cidr}",))
+
+    def _strays(self, kernel: Kernel) -> tuple[str, ...]:
+        """The addresses by which the node takes the pods of other nodes for neighbours."""
+        own, cluster = ip_interface(self.cidr).network, ip_network(self.cluster)
+        return tuple(
+            each.cidr
+            for each in _of_family(kernel.net(self.place).addresses(), self.cidr)
+            if each.device == self.device
+            and _host(each.cidr) != _host(self.cidr)
+            and (net := ip_interface(each.cidr).network).overlaps(cluster)
+            and not (net.version == own.version and net.subnet_of(own))  # type: ignore[arg-type]  # one family: see above
+        )
 
     def apply(self, kernel: Kernel) -> None:
         """Give it; what is wrong in its place goes first."""
         if isinstance(self.observe(kernel), Present):
             _clear(kernel, self.place, self.device, self.cidr)
+            for cidr in self._strays(kernel):
+                kernel.net(self.place).delete_address(self.device, cidr)
         kernel.net(self.place).add_address(self.device, self.cidr)
 
     def revert(self, kernel: Kernel) -> None:

@@ -51,10 +51,16 @@ class GuestNetwork(Value):
             return self._observe_without_answer(kernel)
         if info.kind != "file":
             return Foreign(f"{self.path} on {self.node.name} is a {info.kind}, not a file")
+        text = kernel.files(self.node.name).read(self.path) or ""
+        if not text.strip():
+            return Present((f"{self.path} is empty: the plug-in was not called, or said nothing",))
         try:
-            answer = json.loads(kernel.files(self.node.name).read(self.path) or "")
+            answer = json.loads(text)
         except ValueError as error:
             return Present((f"{self.path} is not JSON: {error}",))
+        if isinstance(answer, dict) and "code" in answer and "msg" in answer:
+            # Errors come where answers do, and whoever keeps what came keeps them too.
+            return Present((f"ADD failed, and {self.path} holds what it said: {answer['msg']}",))
         done = self._call(kernel, "CHECK", SOURCE, {"prevResult": answer})
         return Present() if done.code == 0 else Present((f"CHECK says: {_said(done)}",))
 

@@ -118,8 +118,8 @@ class PluginConfiguration(Value):
             return Absent(f"{self.node.name} has no {self.path}")
         try:
             found = json.loads(files.read(self.path) or "") if info.kind == "file" else None
-        except ValueError:
-            found = None
+        except ValueError as error:
+            return Foreign(f"{self.path} on {self.node.name} is not JSON, so it cannot be told whose it is: {error}")
         plugins = found.get("plugins") if isinstance(found, dict) else None
         first = plugins[0] if isinstance(plugins, list) and plugins and isinstance(plugins[0], dict) else {}
         if first.get("type") != PLUGIN or not isinstance(found, dict):

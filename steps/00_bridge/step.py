@@ -6,7 +6,8 @@ from labctl.resources import Bridge, LinkAddress
 
 def resources(lab: Lab, node: Node) -> tuple[Bridge | LinkAddress, ...]:
     """Make a bridge with the first address of the pod range; the kernel adds the connected route itself."""
-    return Bridge(node.name, lab.bridge), LinkAddress(node.place, lab.bridge, node.bridge_cidr)
+    address = LinkAddress(node.place, lab.bridge, node.bridge_cidr, str(lab.cluster_range))
+    return Bridge(node.name, lab.bridge), address
 
 
 def probes(lab: Lab, node: Node) -> tuple[Probe, ...]:
