@@ -18,7 +18,7 @@ from labctl.cni.attachment import (
     pull_cable,
     spell_destination,
 )
-from labctl.cni.failure import NAME_TAKEN, NO_IO, REFUSED, CniFailure
+from labctl.cni.failure import NAME_TAKEN, NO_IO, CniFailure, failure_of
 from labctl.cni.store import locked
 from labctl.errors import LabError
 from labctl.kernel.plugin_kernel import HERE, OWN_LINK, forwarding
@@ -50,7 +50,7 @@ def add(call: Call) -> dict[str, Any]:
             with suppress(LabError, OSError, CniFailure):
                 step()
         if isinstance(error, LabError):
-            raise CniFailure(REFUSED, f"{error.what}; everything was taken back", error.hint) from None
+            raise failure_of(error, "; everything was taken back") from None
         raise
 
 

@@ -10,7 +10,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from labctl.cni.failure import DEFECT, NO_IO, NOT_JSON, REFUSED, CniFailure
+from labctl.cni.failure import DEFECT, NO_IO, NOT_JSON, CniFailure, failure_of
 from labctl.cni.request import Request, read_request
 from labctl.cni.versions import NEWEST, SUPPORTED, check_version, dress, refuse_before
 from labctl.errors import LabError
@@ -37,7 +37,7 @@ def main() -> int:
     except CniFailure as failure:
         return _fail(failure, raw)
     except LabError as error:
-        return _fail(CniFailure(REFUSED, error.what, error.hint), raw)
+        return _fail(failure_of(error), raw)
     except OSError as error:
         return _fail(CniFailure(NO_IO, f"{error.filename or 'the kernel'}: {error.strerror or error}"), raw)
     except Exception as error:  # noqa: BLE001 (the last resort: a runtime gets JSON, never a traceback)
