@@ -59,18 +59,6 @@ def test_containers_reach_each_other_the_node_and_the_internet_in_both_families(
     assert runtime.type("ls /var/run/netns; ip -br link show type veth master cni0") == ""
 
 
-def test_ipv6_alone(lab: LabUnderTest) -> None:
-    runtime = Runtime(lab)
-    six = network(RANGE_6, clusterRange="::/0")
-    assert runtime.add("a", six).addresses == ["fd00:10:244::2/64"]
-    assert runtime.add("b", six).addresses == ["fd00:10:244::3/64"]
-    assert runtime.pings("a", "fd00:10:244::3")
-    # Rules once, however they are spelled.
-    assert runtime.type("ip6tables -S FORWARD").count("-A FORWARD -j ACCEPT") == 1
-    assert "10." not in runtime.type("ip -n a -4 addr; ip addr show cni0")
-    assert runtime.call("CHECK", "a", {**six, "prevResult": runtime.add("b", six, interface="eth1").said}).code == 1
-
-
 def test_del_of_what_is_gone_is_success_however_often(lab: LabUnderTest) -> None:
     runtime = Runtime(lab)
     before = runtime.state()

@@ -144,6 +144,8 @@ def _make(call: Call, attachment: Attachment) -> dict[str, Any]:
     if found and found.alias != node.aliases[name]:
         raise CniFailure(NAME_TAKEN, f"the node has an interface {name} that is not of this attachment")
     attachment.cable.apply(call.kernel.port)
+    if 6 in attachment.families:  # noqa: PLR2004 (the family)
+        call.kernel.enable_ipv6(attachment.container.place, attachment.interface)
     inside = call.kernel.net(attachment.container.place)
     for given in attachment.given:
         inside.add_address(attachment.interface, given.cidr)

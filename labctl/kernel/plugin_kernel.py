@@ -132,6 +132,21 @@ class PluginKernel:
         except OSError as error:
             raise KernelRefused(f"{name} cannot be set to {value}: {error.strerror}") from None
 
+    def enable_ipv6(self, container: Place, interface: str) -> None:
+        """Have a container's link, and its `lo`, speak IPv6 where its namespace has it turned off (ip-sysctl.rst).
+
+        Container runtimes turn it off in a new namespace (Docker does); who gives the link an address of IPv6 wants it.
+
+        Raises:
+            KernelRefused: it may not be written, or the kernel has no IPv6.
+        """
+        self.net(container)  # what waits on the node goes first: the link has to be there
+        paths = [f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6" for name in ("lo", interface)]
+        done = spawn.run(("ip", "netns", "exec", container.container, "tee", *paths), "0")
+        if done.code != 0:
+            said = next(iter(done.err.splitlines()), f"exit code {done.code}")
+            raise KernelRefused(f"{interface} of {container} cannot be made to speak IPv6: {said}")
+
     def namespace_path(self, place: Place) -> str:
         """Whatever the runtime calls it."""
         del place
