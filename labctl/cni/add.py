@@ -143,7 +143,9 @@ def _make(call: Call, attachment: Attachment) -> dict[str, Any]:
     found = node.link(name)
     if found and found.alias != node.aliases[name]:
         raise CniFailure(NAME_TAKEN, f"the node has an interface {name} that is not of this attachment")
+    node.watch(bridge, name)
     attachment.cable.apply(call.kernel.port)
+    outside = node.link(bridge), node.link(name)
     if 6 in attachment.families:  # noqa: PLR2004 (the family)
         call.kernel.enable_ipv6(attachment.container.place, attachment.interface)
     inside = call.kernel.net(attachment.container.place)
@@ -151,7 +153,7 @@ def _make(call: Call, attachment: Attachment) -> dict[str, Any]:
         inside.add_address(attachment.interface, given.cidr)
     for route in attachment.routes():  # there is none yet: those that were there are left out
         inside.add_route(route.destination, route.gateway)
-    return build_result(attachment, call.kernel)
+    return build_result(attachment, call.kernel, outside)
 
 
 def _forward(call: Call, attachment: Attachment) -> None:

@@ -5,7 +5,6 @@ Errors go to standard output as well: the specification's section 2 says standar
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -132,5 +131,4 @@ def _print(said: str, code: int) -> int:
 
 def run() -> NoReturn:
     """Be the executable. Nothing is left to be tidied up at the end, and tidying up would take its time."""
-    gc.disable()
     os._exit(main())

@@ -35,22 +35,29 @@ class IpNet:
         self._names, self._families, self._name = names, families, name
         self.aliases: dict[str, str] = {}
         self._waiting: list[str] = []
+        self._watched: tuple[str, ...] = ()
         self._seen: dict[tuple[str, int], list[Any]] = {}
 
-    def flush(self, *names: str) -> bool:
-        """Carry out what waits, and look at links of these names after it; tell whether anything waited.
+    def flush(self) -> bool:
+        """Carry out what waits; tell whether anything did.
 
         Raises:
             KernelRefused: a line was refused; those before it were carried out.
         """
         waited = bool(self._waiting)
         if waited:
-            self._run(tuple(f"link show dev {name}" for name in names), 0)
+            watched, self._watched = self._watched, ()
+            self._run(tuple(f"link show dev {name}" for name in watched), 0)
         return waited
+
+    def watch(self, *names: str) -> None:
+        """When what waits is carried out next, look at links of these names behind it, in the same call."""
+        self._watched = names
 
     def drop(self) -> None:
         """Leave undone what waits."""
         self._waiting.clear()
+        self._watched = ()
         self._seen.clear()
 
     def forget(self) -> None:

@@ -84,10 +84,11 @@ class PluginKernel:
 
     def net(self, place: Place) -> IpNet:
         """A network namespace; the changes that wait elsewhere are carried out first, for the order matters."""
-        flushed = [net.flush() for other, net in self._nets.items() if other != place]
-        if any(flushed):
-            for net in self._nets.values():  # a cable made or taken away there has an end here
-                net.forget()
+        flushed = [other for other, net in self._nets.items() if other != place and net.flush()]
+        if flushed:
+            for other, net in self._nets.items():  # a cable made or taken away there has an end here
+                if other != flushed[-1]:  # what was watched there was looked at behind all changes
+                    net.forget()
         if place not in self._nets:
             self._nets[place] = IpNet(lambda each: each.container, self._families, place.container)
         return self._nets[place]
