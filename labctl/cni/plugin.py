@@ -13,6 +13,7 @@ from labctl.cni.failure import DEFECT, NO_IO, NOT_JSON, CniFailure, failure_of
 from labctl.cni.request import Request, read_request
 from labctl.cni.versions import NEWEST, SUPPORTED, check_version, dress, refuse_before
 from labctl.errors import LabError
+from labctl.model.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +32,7 @@ def main() -> int:
         raw = _peek(data)
         request = read_request(os.environ)
         raw = _read_configuration(data)
-        answer = _answer(request, raw, os.environ)
-        said = "" if answer is None else json.dumps(answer)
+        return _tell(request, raw, os.environ)
     except CniFailure as failure:
         return _fail(failure, raw)
     except LabError as error:
@@ -41,7 +41,6 @@ def main() -> int:
         return _fail(CniFailure(NO_IO, f"{error.filename or 'the kernel'}: {error.strerror or error}"), raw)
     except Exception as error:  # noqa: BLE001 (the last resort: a runtime gets JSON, never a traceback)
         return _fail(CniFailure(DEFECT, f"a defect of labnet: {type(error).__name__}: {error}"), raw)
-    return _print(said, 0)
 
 
 def _read_input() -> bytes:
@@ -85,6 +84,15 @@ def _read_float(spelled: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise ValueError(f"{spelled[:40]} is too large")
     return number
+
+
+def _tell(request: Request, raw: dict[str, Any], environment: Mapping[str, str]) -> int:
+    """Print the answer. An ADD of which nobody can be told is taken back: who asked will think that it failed."""
+    answer = _answer(request, raw, environment)
+    code = _print("" if answer is None else json.dumps(answer), 0)
+    if code and request.command == "ADD":
+        _answer(replace(request, command="DEL"), raw, environment)
+    return code
 
 
 def _answer(request: Request, raw: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any] | None:

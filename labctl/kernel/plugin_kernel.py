@@ -151,7 +151,7 @@ class PluginKernel:
     def namespace_path(self, place: Place) -> str:
         """Whatever the runtime calls it."""
         del place
-        return OWN_LINK + self.netns.lstrip("/")
+        return OWN_LINK + os.path.abspath(self.netns).lstrip("/")
 
     def drop(self) -> None:
         """Leave undone what waits: something else has failed."""
