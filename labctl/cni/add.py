@@ -133,7 +133,7 @@ def _make(call: Call, attachment: Attachment) -> dict[str, Any]:
     node, name, bridge = call.kernel.net(HERE), attachment.cable.host_name, call.configuration.bridge
     node.aliases[name] = mark(call.configuration.name, call.request.attachment)
     _forward(call, attachment)
-    node.expect(bridge, name)
+    node.expect(bridge, name, addresses=True)
     if not (is_shared_there(attachment.of_node(), call.kernel) and call.kernel.has_own_mac(bridge)):
         with locked(NETNS_FOLDER):  # one lock for the node: another network may have the same bridge
             call.kernel.refresh()
