@@ -8,6 +8,7 @@
     ├── ForeignObject        4   something that is not the lab's holds the name
     ├── KernelRefused        5   the kernel or a tool refused
     │   ├── ToolMissing      5
+    │   ├── Busy             5   somebody else holds what is needed; later it may work
     │   └── WorldGone        5   the world died while it was being worked on
     ├── CannotTell           6   the measurement itself was not possible
     └── LabctlFailed       125   `exec` and `shell` failed before the command ran
@@ -58,6 +59,10 @@ class KernelRefused(LabError):
 
 class ToolMissing(KernelRefused):
     """A program that the lab needs is not installed."""
+
+
+class Busy(KernelRefused):
+    """Somebody else holds what is needed, and kept it for longer than we wait; later it may work."""
 
 
 class WorldGone(KernelRefused):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cni_runtime import DEBIAN, RANGE, RANGE_6, STORE, Runtime, network
+from tests.cni_runtime import DEBIAN, LABNET, RANGE, RANGE_6, STORE, Runtime, network
 from tests.lab_under_test import LabUnderTest
 
 if TYPE_CHECKING:
@@ -57,18 +57,6 @@ def test_containers_reach_each_other_the_node_and_the_internet_in_both_families(
     for each in ("a", "b"):
         assert runtime.call("DEL", each, both).code == 0
     assert runtime.type("ls /var/run/netns; ip -br link show type veth master cni0") == ""
-
-
-def test_ipv6_alone(lab: LabUnderTest) -> None:
-    runtime = Runtime(lab)
-    six = network(RANGE_6, clusterRange="::/0")
-    assert runtime.add("a", six).addresses == ["fd00:10:244::2/64"]
-    assert runtime.add("b", six).addresses == ["fd00:10:244::3/64"]
-    assert runtime.pings("a", "fd00:10:244::3")
-    # Rules once, however they are spelled.
-    assert runtime.type("ip6tables -S FORWARD").count("-A FORWARD -j ACCEPT") == 1
-    assert "10." not in runtime.type("ip -n a -4 addr; ip addr show cni0")
-    assert runtime.call("CHECK", "a", {**six, "prevResult": runtime.add("b", six, interface="eth1").said}).code == 1
 
 
 def test_del_of_what_is_gone_is_success_however_often(lab: LabUnderTest) -> None:
@@ -158,6 +146,29 @@ def test_the_namespace_may_be_a_process_or_a_descriptor(lab: LabUnderTest) -> No
     assert runtime.call("DEL", "a", CNI_NETNS=held).code == 0
     assert not runtime.pings("a", "10.244.0.1")
     runtime.type("kill -9 $(cat /run/holder)")
+
+
+def test_the_namespace_may_be_a_relative_path(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    folder, _, name = runtime.netns("a").rpartition("/")
+    variables = runtime.variables("ADD", "a") | {"CNI_NETNS": name}
+    spelled = (f"{key}={value}" for key, value in variables.items())
+    done = runtime.run("env", "-i", "-C", folder, *spelled, LABNET, text=json.dumps(network()))
+    assert done.code == 0, done
+    assert runtime.pings("a", "10.244.0.1")
+    runtime.type(f"test /var/run/netns/a -ef {folder}/{name}")
+
+
+def test_an_answer_that_nobody_gets_is_taken_back(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    runtime.add("b")
+    before = runtime.state()
+    variables = runtime.variables("ADD", "a") | {"CNI_NETNS": runtime.netns("a")}
+    spelled = " ".join(f"{key}={value}" for key, value in variables.items())
+    for out in (">/dev/full", ">&-"):
+        done = runtime.run("sh", "-c", f"exec env -i {spelled} {LABNET} {out}", text=json.dumps(network()))
+        assert (done.code, done.err) == (1, "")
+        assert runtime.state() == before
 
 
 def test_a_container_may_have_two_interfaces_of_one_network_or_of_two(lab: LabUnderTest) -> None:

@@ -1,4 +1,4 @@
-"""A store that is full, read-only, corrupt, or whose lock somebody keeps: code 5 or 11, and nothing is lost."""
+"""A store that is full, read-only or corrupt, and locks that somebody keeps: code 5 or 11, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -104,3 +104,31 @@ def test_a_lock_that_somebody_keeps(lab: LabUnderTest) -> None:
     assert runtime.state() == before
     runtime.type("kill -9 $(cat /run/holder)")
     assert runtime.add("a").addresses == ["10.244.0.3/24"]
+
+
+LEGACY = """
+for name in iptables iptables-save; do
+  printf '#!/bin/sh\\nexec %s "$@"\\n' "$(echo $name | sed s/iptables/iptables-legacy/)" >/opt/labctl/bin/$name
+  chmod +x /opt/labctl/bin/$name
+done
+"""
+
+
+def test_the_lock_of_iptables_that_somebody_keeps(lab: LabUnderTest) -> None:
+    """Of the legacy backend: that of nft has none. The file is the node's own, as is its /run."""
+    runtime = Runtime(lab)
+    runtime.type(LEGACY)
+    runtime.add("b")
+    runtime.type("iptables -F FORWARD")
+    before = runtime.state()
+    runtime.type("flock --no-fork /run/xtables.lock sleep infinity </dev/null >/dev/null 2>&1 & echo $! >/run/holder")
+    runtime.type("while flock -n /run/xtables.lock true; do :; done")
+    answer = runtime.call("ADD", "a")
+    assert (answer.code, answer.said["code"]) == (1, 11), answer
+    assert "/run/xtables.lock" in answer.said["msg"]
+    assert runtime.state() == before
+    # DEL changes no rule, and waits for nobody.
+    assert runtime.call("DEL", "b").code == 0
+    runtime.type("kill -9 $(cat /run/holder)")
+    assert runtime.add("a").addresses == ["10.244.0.2/24"]
+    assert "-s 10.244.0.0/24 -j ACCEPT" in runtime.type("iptables -S FORWARD")

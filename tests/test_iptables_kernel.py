@@ -114,7 +114,7 @@ def test_a_refusal_is_in_the_words_of_iptables(namespace: Namespace, words: tupl
             change("filter", "FORWARD", words)
         assert said in refused.value.what
         assert "\n" not in refused.value.what
-        assert "iptables -w -t filter" in refused.value.hint
+        assert "iptables -w 5 -t filter" in refused.value.hint
 
 
 def test_unknown_chains_policies_and_tables_are_refused(namespace: Namespace) -> None:

@@ -18,7 +18,7 @@ from labctl.cni.attachment import (
     pull_cable,
     spell_destination,
 )
-from labctl.cni.failure import NAME_TAKEN, NO_IO, REFUSED, CniFailure
+from labctl.cni.failure import NAME_TAKEN, NO_IO, CniFailure, failure_of
 from labctl.cni.store import locked
 from labctl.errors import LabError
 from labctl.kernel.plugin_kernel import HERE, OWN_LINK, forwarding
@@ -50,7 +50,7 @@ def add(call: Call) -> dict[str, Any]:
             with suppress(LabError, OSError, CniFailure):
                 step()
         if isinstance(error, LabError):
-            raise CniFailure(REFUSED, f"{error.what}; everything was taken back", error.hint) from None
+            raise failure_of(error, "; everything was taken back") from None
         raise
 
 
@@ -133,7 +133,7 @@ def _make(call: Call, attachment: Attachment) -> dict[str, Any]:
     node, name, bridge = call.kernel.net(HERE), attachment.cable.host_name, call.configuration.bridge
     node.aliases[name] = mark(call.configuration.name, call.request.attachment)
     _forward(call, attachment)
-    node.expect(bridge, name)
+    node.expect(bridge, name, addresses=True)
     if not (is_shared_there(attachment.of_node(), call.kernel) and call.kernel.has_own_mac(bridge)):
         with locked(NETNS_FOLDER):  # one lock for the node: another network may have the same bridge
             call.kernel.refresh()
@@ -143,13 +143,17 @@ def _make(call: Call, attachment: Attachment) -> dict[str, Any]:
     found = node.link(name)
     if found and found.alias != node.aliases[name]:
         raise CniFailure(NAME_TAKEN, f"the node has an interface {name} that is not of this attachment")
+    node.watch(bridge, name)
     attachment.cable.apply(call.kernel.port)
+    outside = node.link(bridge), node.link(name)
+    if 6 in attachment.families:  # noqa: PLR2004 (the family)
+        call.kernel.enable_ipv6(attachment.container.place, attachment.interface)
     inside = call.kernel.net(attachment.container.place)
     for given in attachment.given:
         inside.add_address(attachment.interface, given.cidr)
     for route in attachment.routes():  # there is none yet: those that were there are left out
         inside.add_route(route.destination, route.gateway)
-    return build_result(attachment, call.kernel)
+    return build_result(attachment, call.kernel, outside)
 
 
 def _forward(call: Call, attachment: Attachment) -> None:

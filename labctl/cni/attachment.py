@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from labctl.cni.failure import NAME_TAKEN, REFUSED, CniFailure
-from labctl.cni.own import OwnAddress, append_rule, is_there
+from labctl.cni.own import OwnAddress, append_rule
 from labctl.kernel.plugin_kernel import HERE, OWN_LINK
 from labctl.model.lab import Container
 from labctl.model.resource import Absent, Foreign, Present, Unknown, state_of
@@ -163,12 +163,17 @@ def ensure_shared(resources: Sequence[Resource], kernel: PluginKernel) -> None:
             case Foreign(why):
                 raise CniFailure(NAME_TAKEN, why)
             case _ if isinstance(resource, IptablesRule):
-                if isinstance(seen, Absent) or (isinstance(seen, Unknown) and not is_there(resource, kernel.port)):
+                if isinstance(seen, Absent) or (isinstance(seen, Unknown) and not _has_rule(resource, kernel)):
                     append_rule(resource, kernel.port)
             case Unknown(why):
                 raise CniFailure(REFUSED, why)
             case Absent() | Present(drift=(_, *_)):
                 resource.apply(kernel.port)
+
+
+def _has_rule(rule: IptablesRule, kernel: PluginKernel) -> bool:
+    """Tell whether this very rule is there, also where the table cannot be read, for `nft` has put something in it."""
+    return kernel.firewall(rule.node).has(rule.table, rule.chain, rule.wanted.words)
 
 
 def is_shared_there(resources: Sequence[Resource], kernel: PluginKernel) -> bool:
@@ -197,7 +202,7 @@ def faults_of(resources: Sequence[Resource], kernel: PluginKernel) -> tuple[str,
     for resource in resources:
         seen = resource.observe(kernel.port)
         state, why = state_of(seen)
-        if isinstance(seen, Unknown) and isinstance(resource, IptablesRule) and is_there(resource, kernel.port):
+        if isinstance(seen, Unknown) and isinstance(resource, IptablesRule) and _has_rule(resource, kernel):
             continue
         if state != "present":
             said.append(why or f"{resource.key} is {state}")

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from labctl.cni.attachment import forget_name, pull_cable
-from labctl.cni.failure import REFUSED, CniFailure
+from labctl.cni.failure import failure_of
 from labctl.cni.store import has_others
 from labctl.errors import LabError
 
@@ -34,7 +34,7 @@ def delete(call: Call) -> None:
         if had_others and not _has_others(call):  # another DEL of this container came in between
             forget_name(attachment, call.kernel)
     except LabError as error:
-        raise CniFailure(REFUSED, error.what, error.hint) from None
+        raise failure_of(error) from None
 
 
 def _has_others(call: Call) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from labctl.errors import Busy, LabError
+
 UNSUPPORTED_VERSION = 1
 UNKNOWN_CONTAINER = 3
 BAD_VARIABLES = 4
@@ -39,3 +41,8 @@ class CniFailure(Exception):
         """The object that the specification wants on standard output."""
         said: dict[str, Any] = {"cniVersion": version, "code": self.code, "msg": self.msg}
         return {**said, "details": self.details} if self.details else said
+
+
+def failure_of(error: LabError, more: str = "") -> CniFailure:
+    """What an error of the lab's is to a runtime: 11 if it may ask again later, else 102; `more` goes into its word."""
+    return CniFailure(TRY_LATER if isinstance(error, Busy) else REFUSED, f"{error.what}{more}", error.hint)

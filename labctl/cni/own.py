@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.kernel.plugin_kernel import HERE
 from labctl.model.resource import Absent, Present, Seen
 from labctl.model.shell import Run, Shell
 from labctl.model.value import Value
@@ -57,9 +56,3 @@ class OwnAddress(Value):
 def append_rule(rule: IptablesRule, kernel: Kernel) -> None:
     """Append a rule that is missing, and never before another's: what an administrator drops stays dropped."""
     kernel.firewall(rule.node).append(rule.table, rule.chain, rule.wanted.words)
-
-
-def is_there(rule: IptablesRule, kernel: Kernel) -> bool:
-    """Tell whether this very rule is there, also where the table cannot be read, for `nft` has put something in it."""
-    argv = ("iptables", "-w", "-t", rule.table, "-C", rule.chain, *rule.wanted.words)
-    return kernel.programs(HERE).look(argv).code == 0

@@ -5,15 +5,15 @@ Errors go to standard output as well: the specification's section 2 says standar
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from labctl.cni.failure import DEFECT, NO_IO, NOT_JSON, REFUSED, CniFailure
+from labctl.cni.failure import DEFECT, NO_IO, NOT_JSON, CniFailure, failure_of
 from labctl.cni.request import Request, read_request
 from labctl.cni.versions import NEWEST, SUPPORTED, check_version, dress, refuse_before
 from labctl.errors import LabError
+from labctl.model.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,17 +32,15 @@ def main() -> int:
         raw = _peek(data)
         request = read_request(os.environ)
         raw = _read_configuration(data)
-        answer = _answer(request, raw, os.environ)
-        said = "" if answer is None else json.dumps(answer)
+        return _tell(request, raw, os.environ)
     except CniFailure as failure:
         return _fail(failure, raw)
     except LabError as error:
-        return _fail(CniFailure(REFUSED, error.what, error.hint), raw)
+        return _fail(failure_of(error), raw)
     except OSError as error:
         return _fail(CniFailure(NO_IO, f"{error.filename or 'the kernel'}: {error.strerror or error}"), raw)
     except Exception as error:  # noqa: BLE001 (the last resort: a runtime gets JSON, never a traceback)
         return _fail(CniFailure(DEFECT, f"a defect of labnet: {type(error).__name__}: {error}"), raw)
-    return _print(said, 0)
 
 
 def _read_input() -> bytes:
@@ -86,6 +84,15 @@ def _read_float(spelled: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise ValueError(f"{spelled[:40]} is too large")
     return number
+
+
+def _tell(request: Request, raw: dict[str, Any], environment: Mapping[str, str]) -> int:
+    """Print the answer. An ADD of which nobody can be told is taken back: who asked will think that it failed."""
+    answer = _answer(request, raw, environment)
+    code = _print("" if answer is None else json.dumps(answer), 0)
+    if code and request.command == "ADD":
+        _answer(replace(request, command="DEL"), raw, environment)
+    return code
 
 
 def _answer(request: Request, raw: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any] | None:
@@ -132,5 +139,4 @@ def _print(said: str, code: int) -> int:
 
 def run() -> NoReturn:
     """Be the executable. Nothing is left to be tidied up at the end, and tidying up would take its time."""
-    gc.disable()
     os._exit(main())

@@ -5,24 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from labctl.cni.attachment import spell_destination
-from labctl.kernel.plugin_kernel import HERE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from labctl.cni.attachment import Attachment
     from labctl.kernel.plugin_kernel import PluginKernel
+    from labctl.model.values import Link
 
 
-def build_result(attachment: Attachment, kernel: PluginKernel) -> dict[str, Any]:
-    """Tell of the bridge, of both ends of the cable, of addresses and routes; behind what an earlier plug-in told."""
+def build_result(attachment: Attachment, kernel: PluginKernel, outside: Iterable[Link | None]) -> dict[str, Any]:
+    """Tell of the bridge, of both ends of the cable, of addresses and routes; behind what an earlier plug-in told.
+
+    `outside` are the bridge and the node's end, as they were seen when the cable was plugged in.
+    """
     configuration, place = attachment.configuration, attachment.container.place
     before = configuration.previous or {}
     end = kernel.net(place).link(attachment.interface)
-    outside = (configuration.bridge, attachment.cable.host_name)
-    kernel.net(HERE).expect(*outside)
-    links = [kernel.net(HERE).link(name) for name in outside]
     interfaces = [
         *before.get("interfaces", ()),
-        *({"name": link.name, "mac": link.mac} for link in links if link),
+        *({"name": link.name, "mac": link.mac} for link in outside if link),
         {"name": attachment.interface, "mac": end.mac if end else "", "sandbox": kernel.netns},
     ]
     ips = [

@@ -44,7 +44,8 @@ def check(call: Call) -> None:
     routes = [(spell_destination(each.destination, each.gateway), each) for each in call.attachment(given).routes()]
     attachment = call.attachment(given, frozenset(to for to, each in routes if (to, each.gateway) not in told))
     if not (faults := faults_of((attachment.link,), call.kernel)):
-        call.kernel.net(HERE).expect(attachment.cable.host_name, call.configuration.bridge)
+        likely = attachment.cable.host_name, call.configuration.bridge
+        call.kernel.net(HERE).expect(*likely, addresses=True, numbers=True)
         resources = (*attachment.of_container()[1:], *attachment.of_node())
         faults = faults_of(resources, call.kernel) or faults_of_result(attachment, call.kernel)
         faults = faults or _say_not_forwarding(attachment, call)

@@ -1,14 +1,15 @@
 """The packet filter of one node, through the node's own `iptables`, whichever backend that is.
 
 All tables are read with one `iptables-save`, which costs a few milliseconds; what was read is kept until this object
-changes something or is told to `forget`. Changes go through `iptables -w`, which waits for the lock of others.
+changes something or is told to `forget`. Changes go through `iptables -w`, which waits for the lock of others (of the
+legacy backend; that of nft has none), but not for ever.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.errors import KernelRefused, ToolMissing
+from labctl.errors import Busy, KernelRefused, ToolMissing
 from labctl.model.iptables_save import parse_save, render_save, unreadable_tables
 from labctl.model.values import Ruleset
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from labctl.model.values import Completed
 
 _NOT_THERE = 1  # `iptables -C` and `-D` exit with 1 for a rule that is not there, with 2 to 4 for everything else
+_WAIT = ("-w", "5")  # seconds; without a number it waits until the other one is done, or for ever
+_LOCK = "/run/xtables.lock"
 
 
 class IptablesFirewall:
@@ -70,6 +73,14 @@ class IptablesFirewall:
             if isinstance(refused, ToolMissing) or not self._is_missing(table, chain, words):
                 raise
 
+    def has(self, table: str, chain: str, words: Sequence[str]) -> bool:
+        """Ask for one rule (`-C`), in any spelling; it can be asked for where the table cannot be read.
+
+        Raises:
+            Busy: somebody else holds the lock.
+        """
+        return self._check(table, chain, words).code == 0
+
     def set_policy(self, chain: str, policy: str) -> None:
         """Set the policy of a built-in chain of the filter table (`-P`)."""
         self._change("-t", "filter", "-P", chain, policy)
@@ -102,17 +113,29 @@ class IptablesFirewall:
         return names.code == 0 and bool(names.out.strip())
 
     def _is_missing(self, table: str, chain: str, words: Sequence[str]) -> bool:
-        return self._programs.run((self._name, "-w", "-t", table, "-C", chain, *words)).code == _NOT_THERE
+        return self._check(table, chain, words).code == _NOT_THERE
+
+    def _check(self, table: str, chain: str, words: Sequence[str]) -> Completed:
+        done = self._programs.run((self._name, *_WAIT, "-t", table, "-C", chain, *words))
+        _refuse_busy(done)
+        return done
 
     def _change(self, *words: str) -> None:
         self._saved = None
-        self._ask(self._name, "-w", *words)
+        self._ask(self._name, *_WAIT, *words)
 
     def _ask(self, *argv: str) -> Completed:
         done = self._programs.run(argv)
         if done.code != 0:
+            _refuse_busy(done)
             raise KernelRefused(_first_line(done) or f"{argv[0]} exited with {done.code}", _hint(done, argv))
         return done
+
+
+def _refuse_busy(done: Completed) -> None:
+    """Raise Busy if somebody else held the lock for too long: iptables says so in words, its code 4 means more."""
+    if done.code != 0 and "holding the xtables lock" in done.err:
+        raise Busy(f"another program holds the lock of iptables, {_LOCK}", f"fuser -v {_LOCK} names it; then again")
 
 
 def _first_line(done: Completed) -> str:

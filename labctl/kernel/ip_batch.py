@@ -35,22 +35,29 @@ class IpNet:
         self._names, self._families, self._name = names, families, name
         self.aliases: dict[str, str] = {}
         self._waiting: list[str] = []
+        self._watched: tuple[str, ...] = ()
         self._seen: dict[tuple[str, int], list[Any]] = {}
 
-    def flush(self, *names: str) -> bool:
-        """Carry out what waits, and look at links of these names after it; tell whether anything waited.
+    def flush(self) -> bool:
+        """Carry out what waits; tell whether anything did.
 
         Raises:
             KernelRefused: a line was refused; those before it were carried out.
         """
         waited = bool(self._waiting)
         if waited:
-            self._run(tuple(f"link show dev {name}" for name in names), 0)
+            watched, self._watched = self._watched, ()
+            self._run(tuple(f"link show dev {name}" for name in watched), 0)
         return waited
+
+    def watch(self, *names: str) -> None:
+        """When what waits is carried out next, look at links of these names behind it, in the same call."""
+        self._watched = names
 
     def drop(self) -> None:
         """Leave undone what waits."""
         self._waiting.clear()
+        self._watched = ()
         self._seen.clear()
 
     def forget(self) -> None:
@@ -75,14 +82,16 @@ class IpNet:
         for look, entries in zip(looks, lists, strict=True):
             self._seen[look, family] = [each for each in entries if each]
 
-    def expect(self, *names: str) -> None:
-        """Look at all that is likely to be asked for in one call: links of these names, addresses, numbers.
+    def expect(self, *names: str, addresses: bool = False, numbers: bool = False) -> None:
+        """Look at all that will be asked for in one call: links of these names, and what else is said.
+
+        Addresses and the numbers of namespaces are looked at only where they are needed: both grow with the node.
 
         What is not there is no matter: `ip -force` goes on behind a line that fails, and says which did.
         """
         self.flush()
-        looks = [*(f"link show dev {name}" for name in names), "netns list-id"]
-        family = self._families[0] if len(self._families) == 1 else 0
+        looks = [*(f"link show dev {name}" for name in names), *(("netns list-id",) if numbers else ())]
+        family = self._families[0] if addresses and len(self._families) == 1 else 0
         argv = ("ip", *((f"-{family}",) if family else ()), "-j", "-d", "-force", "-batch", "-")
         done = spawn.run(argv, "".join(f"{look}\n" for look in (*looks, *(("addr show",) if family else ()))))
         failed = {int(each) for each in _FAILED.findall(done.err)}

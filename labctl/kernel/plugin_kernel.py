@@ -84,10 +84,11 @@ class PluginKernel:
 
     def net(self, place: Place) -> IpNet:
         """A network namespace; the changes that wait elsewhere are carried out first, for the order matters."""
-        flushed = [net.flush() for other, net in self._nets.items() if other != place]
-        if any(flushed):
-            for net in self._nets.values():  # a cable made or taken away there has an end here
-                net.forget()
+        flushed = [other for other, net in self._nets.items() if other != place and net.flush()]
+        if flushed:
+            for other, net in self._nets.items():  # a cable made or taken away there has an end here
+                if other != flushed[-1]:  # what was watched there was looked at behind all changes
+                    net.forget()
         if place not in self._nets:
             self._nets[place] = IpNet(lambda each: each.container, self._families, place.container)
         return self._nets[place]
@@ -132,10 +133,25 @@ class PluginKernel:
         except OSError as error:
             raise KernelRefused(f"{name} cannot be set to {value}: {error.strerror}") from None
 
+    def enable_ipv6(self, container: Place, interface: str) -> None:
+        """Have a container's link, and its `lo`, speak IPv6 where its namespace has it turned off (ip-sysctl.rst).
+
+        Container runtimes turn it off in a new namespace (Docker does); who gives the link an address of IPv6 wants it.
+
+        Raises:
+            KernelRefused: it may not be written, or the kernel has no IPv6.
+        """
+        self.net(container)  # what waits on the node goes first: the link has to be there
+        paths = [f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6" for name in ("lo", interface)]
+        done = spawn.run(("ip", "netns", "exec", container.container, "tee", *paths), "0")
+        if done.code != 0:
+            said = next(iter(done.err.splitlines()), f"exit code {done.code}")
+            raise KernelRefused(f"{interface} of {container} cannot be made to speak IPv6: {said}")
+
     def namespace_path(self, place: Place) -> str:
         """Whatever the runtime calls it."""
         del place
-        return OWN_LINK + self.netns.lstrip("/")
+        return OWN_LINK + os.path.abspath(self.netns).lstrip("/")
 
     def drop(self) -> None:
         """Leave undone what waits: something else has failed."""

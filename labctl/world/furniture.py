@@ -129,8 +129,16 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
 def plugin_launcher(code: Path) -> str:
     """The CNI plug-in as an executable: an absolute interpreter that hears nothing of its caller's environment."""
     interpreter = Path(sys.executable).resolve()
-    start = f"import sys\nsys.path.insert(0, {str(code)!r})\nfrom labctl.cni.plugin import run\n\nrun()\n"
-    return f"#!{interpreter} -ISB\n{start}"
+    lines = (
+        f"#!{interpreter} -ISB",
+        "import gc, sys",
+        "gc.disable()  # from the start: what is imported stays, and the call is over before it would be worth it",
+        f"sys.path.insert(0, {str(code)!r})",
+        "from labctl.cni.plugin import run",
+        "",
+        "run()",
+    )
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _launcher(code: Path, module: str) -> str:
