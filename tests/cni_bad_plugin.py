@@ -1,24 +1,22 @@
 #!/usr/bin/env -S python3 -I -S
 """A tiny CNI plug-in that is right, and wrong in one way if its name says so: called `tiny`, or `tiny-FAULT`.
 
-It is what the conformance checker is tried on. Bridge, veth pair, an address of its own store, a NAT rule a container.
-Everything that it makes is named after network, container and interface, so that DEL finds it with nothing but these.
+It is what the conformance checker is tried on: hundreds of calls a run, so it imports next to nothing, and has `ip` do
+in one go what it can. Bridge, veth pair, an address of each range from a store of its own (or from the IPAM plug-in
+that `ipam.type` names), a NAT rule a container. Everything that it makes is named after network, container and
+interface, so that DEL finds it with nothing but these.
 """
 
 from __future__ import annotations
 
+import _json
 import errno
 import fcntl
-import hashlib
-import ipaddress
-import json
 import os
-import re
-import signal
-import subprocess
 import sys
-from typing import TYPE_CHECKING
+import zlib
 
+TYPE_CHECKING = False  # what `typing` calls so: it takes half a call to import
 if TYPE_CHECKING:
     from typing import Any, NoReturn, Self
 
@@ -41,11 +39,32 @@ FAULTS = {
     "gc-all": "GC removes what is listed too",
     "drop-previous": "ADD forgets prevResult",
 }
+# Of checks that the fifteen do not concern.
+MORE_FAULTS = {
+    "ipam-beside": "the IPAM plug-in is looked for beside the plug-in alone, not on CNI_PATH",
+    "ipam-environment": "the IPAM plug-in does not get CNI_ARGS",
+    "ipam-part": "the IPAM plug-in gets the part `ipam` of the configuration alone",
+    "ipam-quiet": "what the IPAM plug-in says on standard error is lost",
+    "ipam-routes": "of the IPAM plug-in's routes only the default one is made",
+    "ipam-once": "the IPAM plug-in is called for ADD alone",
+    "ipam-swallow": "an error of the IPAM plug-in is none, but in ADD",
+    "ipam-kept": "an ADD that fails after the IPAM plug-in's leaves the address taken",
+    "ipam-not-told": "an ADD in which the IPAM plug-in fails does not call it with DEL",
+    "one-family": "of several ranges only the first gives an address",
+    "no-second": "an address of IPv6 is told, and not given",
+    "no-second-route": "a route of IPv6 is told, and not made",
+    "second-leak": "DEL gives the first address back, and no other",
+    "check-first": "CHECK looks at the first address alone",
+    "bridge-restart": "every ADD takes the bridge down and up again",
+    "bridge-stop": "every DEL takes the bridge down and up again",
+}
 NAME = os.path.basename(sys.argv[0])
 FAULT = NAME.partition("-")[2]
 VERSIONS = ("0.3.1", "0.4.0", "1.0.0", "1.1.0")
-STORE = "/var/lib/cni/tiny"
-IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
+STATE = "/var/lib/cni"
+LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+TOOLS = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+NOT_READY, EXISTS = 50, 102
 
 
 class Failure(Exception):
@@ -54,18 +73,92 @@ class Failure(Exception):
         self.code, self.msg, self.details = code, msg, details
 
 
-def run(*argv: str, text: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
-    if check and done.returncode:
-        raise Failure(100, f"{' '.join(argv[:3])} failed", done.stderr.strip())
+# --- without json, subprocess and ipaddress: each takes longer to import than a call takes ---------------------------
+
+
+class Reader:
+    """What `_json` asks of a decoder."""
+
+    strict, memo = True, {}
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int, parse_constant = float, int, float
+
+
+def read_json(text: str) -> Any:  # noqa: ANN401 (whatever JSON can say)
+    """Raises ValueError, as json does: what the quick half of it cannot read is left to the whole."""
+    try:
+        said, end = _json.make_scanner(Reader)(text.lstrip(), 0)
+    except (StopIteration, SystemError, ValueError):
+        end = -1
+    if end < 0 or text.lstrip()[end:].strip():
+        import json
+
+        return json.loads(text)
+    return said
+
+
+def spell(said: Json) -> str:
+    no, yes = False, True
+    encode = _json.make_encoder(None, None, _json.encode_basestring_ascii, None, ": ", ", ", no, no, yes)
+    return "".join(encode(said, 0))
+
+
+class Done:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+def start(argv: tuple[str, ...], environment: dict[str, str], text: bytes) -> Done:
+    streams = [os.memfd_create("tiny") for _ in range(3)]
+    os.write(streams[0], text)
+    os.lseek(streams[0], 0, os.SEEK_SET)
+    actions = [(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(streams)]
+    pid = os.posix_spawnp(argv[0], argv, environment, file_actions=actions)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    out, err = (os.pread(stream, os.lseek(stream, 0, os.SEEK_END), 0).decode() for stream in streams[1:])
+    for stream in streams:
+        os.close(stream)
+    return Done(code, out, err)
+
+
+def run(*argv: str, text: str = "", check: bool = True) -> Done:
+    done = start(argv, TOOLS, text.encode())
+    if check and done.code:
+        raise Failure(100, f"{' '.join(argv[:3])} failed", done.err.strip())
     return done
 
 
-def inside(netns: str, *argv: str, text: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-    return run("nsenter", f"--net={netns}", *argv, text=text, check=check)
+def ip(*lines: str, netns: str = "", check: bool = True) -> Done:
+    inside = (f"--net={netns}",) if netns else ()
+    argv = ("ip", "-j", "-batch", "-")
+    return run(*(("nsenter", *inside, *argv) if netns else argv), text="\n".join(lines) + "\n", check=check)
+
+
+def answers(done: Done) -> list[Json]:
+    """What `ip -j` shows, a list a line."""
+    return [entry for line in done.out.splitlines() if line.startswith("[") for entry in read_json(line)]
+
+
+class Range:
+    """A range of addresses: the first is its gateway's."""
+
+    def __init__(self, text: str) -> None:
+        import _socket
+
+        base, _, prefix = text.partition("/")
+        kind = _socket.AF_INET6 if ":" in base else _socket.AF_INET
+        bits = 128 if ":" in base else 32
+        first, self.prefix = int.from_bytes(_socket.inet_pton(kind, base), "big"), int(prefix)
+        last = min(first + 2 ** (bits - self.prefix) - 1, first + 999)
+        self.nth = lambda number: _socket.inet_ntop(kind, (first + number).to_bytes(bits // 8, "big"))
+        self.count, self.gateway = last - first, self.nth(1)
 
 
 # --- what is asked ---------------------------------------------------------------------------------------------------
+
+
+def is_identifier(text: object) -> bool:
+    return isinstance(text, str) and text[:1] in LETTERS and not set(text) - LETTERS - set("_.-") and text != ""
 
 
 def read_request() -> str:
@@ -84,17 +177,17 @@ def read_request() -> str:
         if not os.environ.get(name):
             raise Failure(4, f"{name} is not set")
     if needs[command]:
-        if not IDENTIFIER.fullmatch(os.environ["CNI_CONTAINERID"]):
+        if not is_identifier(os.environ["CNI_CONTAINERID"]):
             raise Failure(4, "CNI_CONTAINERID is not well formed")
         name = os.environ["CNI_IFNAME"]
-        if len(name) > 15 or name in (".", "..") or re.search(r"[/:\s]", name):
+        if len(name) > 15 or name in (".", "..") or any(each in "/:" or each.isspace() for each in name):
             raise Failure(4, "CNI_IFNAME is not well formed")
     return command
 
 
-def read_configuration(command: str) -> Json:
+def read_configuration(command: str, given: bytes) -> Json:
     try:
-        conf = json.loads(sys.stdin.buffer.read())
+        conf = read_json(given.decode())
     except ValueError as error:
         raise Failure(6, "stdin is not JSON", str(error)) from None
     if not isinstance(conf, dict):
@@ -105,7 +198,7 @@ def read_configuration(command: str) -> Json:
         raise Failure(7, f"cniVersion is {conf.get('cniVersion')!r}")
     if conf["cniVersion"] not in VERSIONS:
         raise Failure(1, "unsupported version", f"supported: {', '.join(VERSIONS)}")
-    if not isinstance(conf.get("name"), str) or not IDENTIFIER.fullmatch(conf["name"]):
+    if not is_identifier(conf.get("name")):
         raise Failure(7, f"name is {conf.get('name')!r}")
     if not isinstance(conf.get("ipam"), dict):
         raise Failure(7, f"ipam is {conf.get('ipam')!r}")
@@ -114,25 +207,27 @@ def read_configuration(command: str) -> Json:
 
 class Attachment:
     def __init__(self, conf: Json, container: str, interface: str) -> None:
-        self.network, self.container, self.interface = conf["name"], container, interface
+        self.conf, self.network, self.bridge = conf, conf["name"], conf["bridge"]
+        self.container, self.interface = container, interface
         self.key = f"{container} {interface}"
-        digest = hashlib.sha256(f"{self.network} {self.key}".encode()).hexdigest()
-        self.port = f"ty{digest[:11]}"
-        self.comment = f"tiny {self.network} {self.key}"
-        self.bridge = conf["bridge"]
-        self.range = ipaddress.ip_network(conf["ipam"]["ranges"][0][0]["subnet"])
-        self.gateway = str(self.range[1])
+        self.port = f"ty{zlib.crc32(f'{self.network} {self.key}'.encode()):08x}"
+        comment = f"tiny {self.network} {self.key}"
+        target = ("-m", "comment", "--comment", comment, "-j", "MASQUERADE")
+        self.rule = ("POSTROUTING", "!", "-o", self.bridge, *target)
+        # Where a reservation is written, to appear in the store whole or not at all.
+        self.unfinished = f"{STATE}/{self.port}"
 
 
-# --- addresses: a file each, called by the address, holding the attachment -------------------------------------------
+# --- addresses: a file each, called by the address, holding the attachment; or the IPAM plug-in's --------------------
 
 
-class Store:
-    def __init__(self, network: str) -> None:
-        self.folder = f"{STORE}/{network}"
-        os.makedirs(self.folder, exist_ok=True)
-        self.lock = os.open(self.folder, os.O_RDONLY)
-        if FAULT != "no-lock":
+class Locked:
+    """A folder that nobody else is in."""
+
+    def __init__(self, folder: str, *, locks: bool = True) -> None:
+        os.makedirs(folder, exist_ok=True)
+        self.folder, self.lock = folder, os.open(folder, os.O_RDONLY)
+        if locks:
             fcntl.flock(self.lock, fcntl.LOCK_EX)
 
     def __enter__(self) -> Self:
@@ -141,6 +236,11 @@ class Store:
     def __exit__(self, *_: object) -> None:
         os.close(self.lock)
 
+
+class Store(Locked):
+    def __init__(self, network: str) -> None:
+        super().__init__(f"{STATE}/tiny/{network}", locks=FAULT != "no-lock")
+
     def held(self) -> dict[str, str]:
         found = {}
         for name in os.listdir(self.folder):
@@ -148,24 +248,27 @@ class Store:
                 found[name] = file.read()
         return found
 
-    def take(self, wanted: Attachment) -> str:
+    def take(self, wanted: Attachment, addresses: Range) -> str:
         held = self.held()
-        for address in list(wanted.range.hosts())[1:]:
-            if str(address) not in held:
-                if FAULT == "no-lock":
-                    # Long enough for others to come to the same answer.
-                    signal.sigtimedwait((), 0.3)
-                path = f"{self.folder}/{address}"
-                with open(unfinished(wanted), "w") as file:
-                    file.write(wanted.key)
-                os.replace(unfinished(wanted), path)
-                return str(address)
-        raise Failure(101, "no address is free")
+        free = next((name for name in map(addresses.nth, range(2, addresses.count)) if name not in held), None)
+        if free is None:
+            raise Failure(101, "no address is free")
+        if FAULT == "no-lock":
+            import signal
+
+            # Long enough for others to come to the same answer.
+            signal.sigtimedwait((), 0.3)
+        with open(wanted.unfinished, "w") as file:
+            file.write(wanted.key)
+        os.replace(wanted.unfinished, f"{self.folder}/{free}")
+        return free
 
     def free(self, unwanted: Attachment) -> None:
         for address, key in self.held().items():
             container = key.partition(" ")[0]
             alike = container != unwanted.container and container.startswith(unwanted.container)
+            if FAULT == "second-leak" and ":" in address:
+                continue
             if key == unwanted.key or (FAULT == "prefix-match" and alike):
                 os.unlink(f"{self.folder}/{address}")
 
@@ -175,72 +278,161 @@ def holders(network: str) -> dict[str, str]:
         return store.held()
 
 
-def unfinished(attachment: Attachment) -> str:
-    """Where a reservation is written, to appear in the store whole or not at all."""
-    return f"/var/lib/cni/{attachment.port}"
+def ranges(conf: Json) -> list[Range]:
+    found = [Range(each[0]["subnet"]) for each in conf["ipam"]["ranges"]]
+    return found[:1] if FAULT == "one-family" else found
+
+
+def delegates(conf: Json) -> bool:
+    return bool(conf["ipam"].get("type"))
+
+
+def delegate(conf: Json, given: bytes, command: str, *, if_there: bool = False) -> Json:
+    """Have the IPAM plug-in do its part of a command."""
+    if FAULT == "ipam-once" and command != "ADD":
+        return {}
+    name = conf["ipam"]["type"]
+    folders = [os.path.dirname(sys.argv[0])] if FAULT == "ipam-beside" else os.environ.get("CNI_PATH", "").split(":")
+    path = next((found for folder in folders if os.access(found := f"{folder}/{name}", os.X_OK)), None)
+    if path is None:
+        if if_there:
+            return {}
+        raise Failure(NOT_READY if command == "STATUS" else 7, f"there is no {name} on CNI_PATH")
+    environment = {**os.environ, "CNI_COMMAND": command}
+    if FAULT == "ipam-environment":
+        environment.pop("CNI_ARGS", None)
+    done = start((path,), environment, spell({"ipam": conf["ipam"]}).encode() if FAULT == "ipam-part" else given)
+    if FAULT != "ipam-quiet":
+        os.write(2, done.err.encode())
+    said = read_json(done.out) if done.out.strip() else {}
+    if done.code and not (FAULT == "ipam-swallow" and command != "ADD"):
+        raise Failure(said.get("code", 105), f"{name}: {said.get('msg')}", said.get("details", ""))
+    return {} if done.code else said
+
+
+def take(conf: Json, given: bytes, attachment: Attachment) -> Json:
+    """What an IPAM plug-in gives: addresses with their gateways, and routes."""
+    if delegates(conf):
+        try:
+            return delegate(conf, given, "ADD")
+        except Failure:
+            if FAULT != "ipam-not-told":
+                release(conf, given, attachment)
+            raise
+    ips: list[Json] = []
+    try:
+        for each in ranges(conf):
+            with Store(attachment.network) as store:
+                ips.append({"address": f"{store.take(attachment, each)}/{each.prefix}", "gateway": each.gateway})
+    except Failure:
+        give_back(conf, given, attachment, ips)
+        raise
+    zero = {True: "::/0", False: "0.0.0.0/0"}
+    return {"ips": ips, "routes": [{"dst": zero[":" in each["gateway"]], "gw": each["gateway"]} for each in ips]}
+
+
+def give_back(conf: Json, given: bytes, attachment: Attachment, ips: list[Json]) -> None:
+    """What an ADD has taken that fails: the interface may be there from an earlier one, with addresses of its own."""
+    if delegates(conf):
+        delegate(conf, given, "DEL", if_there=True)
+        return
+    for each in ips:
+        os.unlink(f"{STATE}/tiny/{attachment.network}/{each['address'].partition('/')[0]}")
+
+
+def release(conf: Json, given: bytes, attachment: Attachment) -> None:
+    if delegates(conf):
+        delegate(conf, given, "DEL", if_there=True)
+        return
+    with Store(attachment.network) as store:
+        if FAULT != "address-leak":
+            store.free(attachment)
+        if os.path.exists(attachment.unfinished):
+            os.unlink(attachment.unfinished)
 
 
 # --- what is made, and unmade ----------------------------------------------------------------------------------------
 
 
-def rule(attachment: Attachment, address: str) -> tuple[str, ...]:
-    target = ("-m", "comment", "--comment", attachment.comment, "-j", "MASQUERADE")
-    return ("POSTROUTING", "-s", f"{address}/32", "!", "-o", attachment.bridge, *target)
-
-
 def unmake(attachment: Attachment) -> None:
-    run("ip", "link", "del", attachment.port, check=False)
-    for line in run("iptables-save", "-t", "nat").stdout.splitlines():
-        if f'--comment "{attachment.comment}"' in line:
-            words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', line)]
-            run("iptables", "-w", "-t", "nat", "-D", *words[1:], check=False)
-    with Store(attachment.network) as store:
-        if FAULT != "address-leak":
-            store.free(attachment)
-        if os.path.exists(unfinished(attachment)):
-            os.unlink(unfinished(attachment))
+    """Everything but the addresses."""
+    if os.path.exists(f"/sys/class/net/{attachment.port}"):
+        ip(f"link del {attachment.port}", check=False)
+    run("iptables", "-w", "-t", "nat", "-D", *attachment.rule, check=False)
 
 
-def ensure_bridge(attachment: Attachment) -> None:
-    cidr = f"{attachment.gateway}/{attachment.range.prefixlen}"
-    with Store(attachment.network):
-        done = run("ip", "link", "add", attachment.bridge, "type", "bridge", check=False)
-        if done.returncode and "File exists" not in done.stderr:
-            raise Failure(100, done.stderr)
-        run("ip", "addr", "replace", cidr, "dev", attachment.bridge)
-        run("ip", "link", "set", attachment.bridge, "up")
+def read_link(name: str, what: str) -> str:
+    with open(f"/sys/class/net/{name}/{what}") as file:
+        return file.read().strip()
 
 
-def add(conf: Json, attachment: Attachment) -> Json:
+def ensure_bridge(attachment: Attachment, ips: list[Json]) -> None:
+    bridge = attachment.bridge
+    addresses = [
+        f"addr replace {each['gateway']}/{each['address'].partition('/')[2]} dev {bridge}"
+        for each in ips
+        if each.get("gateway")
+    ]
+    with Locked(STATE):
+        lines = [] if os.path.exists(f"/sys/class/net/{bridge}") else [f"link add {bridge} type bridge"]
+        ip(*lines, *addresses, f"link set {bridge} up", f"link set {attachment.port} master {bridge} up")
+        # It would take the lowest of its ports', and another when that one goes.
+        if read_link(bridge, "addr_assign_type") != "3":
+            ip(f"link set {bridge} address {read_link(bridge, 'address')}")
+
+
+def restart_bridge(bridge: str, word: str) -> None:
+    if os.path.exists(f"/sys/class/net/{bridge}"):
+        ip(f"link set {bridge} {word}")
+
+
+def add(conf: Json, given: bytes, attachment: Attachment) -> Json:
     netns = os.environ["CNI_NETNS"]
     check_namespace(netns)
-    interface = attachment.interface
-    if inside(netns, "ip", "link", "show", "dev", interface, check=False).returncode == 0:
-        if FAULT != "add-twice":
-            raise Failure(102, f"{interface} exists")
-        inside(netns, "ip", "link", "del", interface)
+    if FAULT == "bridge-restart":
+        restart_bridge(attachment.bridge, "down")
+    if FAULT == "add-twice":
+        ip(f"link del {attachment.interface}", netns=netns, check=False)
         unmake(attachment)
+        release(conf, given, attachment)
     try:
-        return make(conf, attachment, netns)
+        got = take(conf, given, attachment)
     except Failure:
-        if FAULT != "no-roll-back":
+        if FAULT == "no-roll-back":
+            ip(cable(attachment), netns=netns, check=False)
+        raise
+    try:
+        return make(conf, attachment, netns, got)
+    except Failure as failure:
+        if failure.code != EXISTS:
             unmake(attachment)
+        if FAULT != "ipam-kept":
+            give_back(conf, given, attachment, got["ips"])
         raise
 
 
-def make(conf: Json, attachment: Attachment, netns: str) -> Json:
-    ensure_bridge(attachment)
-    ends = (attachment.interface, "type", "veth", "peer", "name", attachment.port, "netns", str(os.getpid()))
-    inside(netns, "ip", "link", "add", *ends)
-    with Store(attachment.network) as store:
-        address = store.take(attachment)
-    cidr = f"{address}/{attachment.range.prefixlen}"
-    run("ip", "link", "set", attachment.port, "master", attachment.bridge, "up")
-    lines = f"link set {attachment.interface} up\naddr add {cidr} dev {attachment.interface}\n"
-    inside(netns, "ip", "-batch", "-", text=lines)
-    inside(netns, "ip", "route", "add", "default", "via", attachment.gateway, check=False)
-    run("iptables", "-w", "-t", "nat", "-A", *rule(attachment, address))
-    return result(conf, attachment, netns, cidr)
+def cable(attachment: Attachment) -> str:
+    return f"link add {attachment.interface} type veth peer name {attachment.port} netns {os.getpid()}"
+
+
+def make(conf: Json, attachment: Attachment, netns: str, got: Json) -> Json:
+    ips, gateways = got["ips"], {":" in each["address"]: each.get("gateway", "") for each in got["ips"]}
+    lines = [cable(attachment), f"link set {attachment.interface} up"]
+    told = [each["address"] for each in ips if FAULT != "no-second" or ":" not in each["address"]]
+    lines += [f"addr add {each} dev {attachment.interface}" for each in told]
+    for route in got.get("routes", []):
+        if FAULT == "ipam-routes" and not route["dst"].endswith("/0"):
+            continue
+        if FAULT in ("no-second", "no-second-route") and ":" in route["dst"]:
+            continue
+        via = route.get("gw") or gateways.get(":" in route["dst"])
+        lines.append(f"route append {route['dst']} via {via} dev {attachment.interface}")
+    done = ip(*lines, f"link show dev {attachment.interface}", netns=netns, check=False)
+    if done.code:
+        raise Failure(EXISTS if "File exists" in done.err and "-:1" in done.err else 100, done.err.strip())
+    ensure_bridge(attachment, ips)
+    run("iptables", "-w", "-t", "nat", "-A", *attachment.rule)
+    return result(conf, attachment, netns, got, answers(done)[-1]["address"])
 
 
 def check_namespace(netns: str) -> None:
@@ -255,123 +447,139 @@ def check_namespace(netns: str) -> None:
         raise Failure(4, "CNI_NETNS is no namespace")
 
 
-def mac(name: str, netns: str = "") -> str:
-    argv = ("ip", "-j", "link", "show", "dev", name)
-    return json.loads((inside(netns, *argv) if netns else run(*argv)).stdout)[0]["address"]
-
-
-def result(conf: Json, attachment: Attachment, netns: str, cidr: str) -> Json:
+def result(conf: Json, attachment: Attachment, netns: str, got: Json, mac: str) -> Json:
     own_name = "eth0" if FAULT == "always-eth0" else attachment.interface
+    port_mac = "02:00:00:00:00:99" if FAULT == "wrong-mac" else read_link(attachment.port, "address")
     interfaces = [
-        {"name": attachment.bridge, "mac": mac(attachment.bridge)},
-        {"name": attachment.port, "mac": "02:00:00:00:00:99" if FAULT == "wrong-mac" else mac(attachment.port)},
-        {"name": own_name, "mac": mac(attachment.interface, netns), "sandbox": netns},
+        {"name": attachment.bridge, "mac": read_link(attachment.bridge, "address")},
+        {"name": attachment.port, "mac": port_mac},
+        {"name": own_name, "mac": mac, "sandbox": netns},
     ]
     previous = {} if FAULT == "drop-previous" else conf.get("prevResult") or {}
     before = len(previous.get("interfaces", []))
-    ip = {"address": cidr, "gateway": attachment.gateway, "interface": 7 if FAULT == "index" else before + 2}
-    if conf["cniVersion"] in VERSIONS[:2]:
-        ip["version"] = "4"
+    ips = []
+    for each in got["ips"]:
+        entry = {**each, "interface": 7 if FAULT == "index" else before + 2}
+        entry.pop("version", None)
+        family = {"version": "6" if ":" in each["address"] else "4"} if conf["cniVersion"] in VERSIONS[:2] else {}
+        ips.append({**entry, **family})
     return {
         "cniVersion": conf["cniVersion"],
         "interfaces": [*previous.get("interfaces", []), *interfaces],
-        "ips": [*previous.get("ips", []), ip],
-        "routes": [*previous.get("routes", []), {"dst": "0.0.0.0/0", "gw": attachment.gateway}],
+        "ips": [*previous.get("ips", []), *ips],
+        "routes": [*previous.get("routes", []), *got.get("routes", [])],
     }
 
 
-# --- CHECK, GC -------------------------------------------------------------------------------------------------------
+# --- CHECK, DEL, GC --------------------------------------------------------------------------------------------------
 
 
 def wrong(what: str) -> NoReturn:
     raise Failure(103, what)
 
 
-def check(conf: Json, attachment: Attachment) -> None:
+def check(conf: Json, given: bytes, attachment: Attachment) -> None:
     if FAULT == "check-nothing":
         return
     netns, previous = os.environ["CNI_NETNS"], conf.get("prevResult")
     if not isinstance(previous, dict):
         raise Failure(7, "prevResult is missing")
     check_namespace(netns)
-    show = inside(netns, "ip", "-j", "addr", "show", "dev", attachment.interface, check=False)
-    link = json.loads(show.stdout)[0] if show.returncode == 0 else wrong("the interface is gone")
-    index = next(
-        (
-            n
-            for n, each in enumerate(previous["interfaces"])
-            if each["name"] == attachment.interface and each.get("sandbox")
-        ),
-        None,
-    )
-    if index is None:
+    lines = (f"addr show dev {attachment.interface}", "route show default", "-6 route show default")
+    shown = answers(ip(*lines[:1], netns=netns, check=False))
+    link = shown[0] if shown else wrong("the interface is gone")
+    sandboxed = (each for each in previous["interfaces"] if each["name"] == attachment.interface)
+    listed = next((each for each in sandboxed if each.get("sandbox")), None)
+    if listed is None:
         wrong("prevResult does not have the interface")
-    if previous["interfaces"][index]["mac"] != link["address"] or "UP" not in link["flags"]:
+    if listed["mac"] != link["address"] or "UP" not in link["flags"]:
         wrong("the interface is down, or another")
     has = [f"{each['local']}/{each['prefixlen']}" for each in link["addr_info"]]
+    # A chain may have given other interfaces addresses too.
     mine = [each["address"] for each in previous["ips"] if each["address"] in has]
-    if not mine:
-        wrong("the address is gone")
-    if not inside(netns, "ip", "route", "show", "default").stdout.strip():
+    if len(mine) < (1 if delegates(conf) or FAULT == "check-first" else len(ranges(conf))):
+        wrong("an address is gone")
+    if not answers(ip(lines[1], netns=netns)) and not answers(run_route6(netns)):
         wrong("the route is gone")
-    check_node(attachment, mine[0].partition("/")[0])
+    check_node(conf, attachment, [each.partition("/")[0] for each in mine])
+    if delegates(conf):
+        delegate(conf, given, "CHECK")
 
 
-def check_node(attachment: Attachment, address: str) -> None:
-    port = run("ip", "-j", "link", "show", "dev", attachment.port, check=False)
-    found = json.loads(port.stdout)[0] if port.returncode == 0 else {}
-    bridge = json.loads(run("ip", "-j", "addr", "show", "dev", attachment.bridge).stdout)[0]
-    if found.get("master") != attachment.bridge or "UP" not in found["flags"] or "UP" not in bridge["flags"]:
-        wrong("the cable is unplugged, or something is down")
-    if attachment.gateway not in [each["local"] for each in bridge["addr_info"]]:
+def run_route6(netns: str) -> Done:
+    return run("nsenter", f"--net={netns}", "ip", "-j", "-6", "route", "show", "default")
+
+
+def check_node(conf: Json, attachment: Attachment, addresses: list[str]) -> None:
+    done = ip(f"addr show dev {attachment.bridge}", f"link show dev {attachment.port}", check=False)
+    shown = {each["ifname"]: each for each in answers(done)}
+    port, bridge = shown.get(attachment.port), shown.get(attachment.bridge)
+    if not port or not bridge or port.get("master") != attachment.bridge:
+        wrong("the cable is unplugged")
+    if "UP" not in port["flags"] or "UP" not in bridge["flags"]:
+        wrong("something is down")
+    gateways = {each["gateway"] for each in conf["prevResult"]["ips"] if each.get("gateway")}
+    if gateways - {each["local"] for each in bridge["addr_info"]}:
         wrong("the bridge lacks the gateway's address")
-    if (
-        FAULT != "check-firewall"
-        and run("iptables", "-w", "-t", "nat", "-C", *rule(attachment, address), check=False).returncode
-    ):
+    if FAULT != "check-firewall" and run("iptables", "-w", "-t", "nat", "-C", *attachment.rule, check=False).code:
         wrong("the NAT rule is gone")
-    if holders(attachment.network).get(address) != attachment.key:
-        wrong("the reservation is gone")
+    if not delegates(conf):
+        held = holders(attachment.network)
+        if any(held.get(address) != attachment.key for address in addresses):
+            wrong("a reservation is gone")
 
 
-def collect(conf: Json) -> None:
+def delete(conf: Json, given: bytes, attachment: Attachment) -> None:
+    held = FAULT != "del-once" or delegates(conf) or attachment.key in holders(attachment.network).values()
+    if FAULT == "bridge-stop":
+        restart_bridge(attachment.bridge, "down")
+    unmake(attachment)
+    if FAULT == "bridge-stop":
+        restart_bridge(attachment.bridge, "up")
+    release(conf, given, attachment)
+    if not held:
+        raise Failure(104, "nothing to delete")
+
+
+def collect(conf: Json, given: bytes) -> None:
     if "cni.dev/valid-attachments" not in conf:
         raise Failure(7, "cni.dev/valid-attachments is missing")
     valid = {f"{each['containerID']} {each['ifname']}" for each in conf["cni.dev/valid-attachments"]}
     for key in set(holders(conf["name"]).values()) - (set() if FAULT == "gc-all" else valid):
         container, _, interface = key.partition(" ")
-        unmake(Attachment(conf, container, interface))
+        attachment = Attachment(conf, container, interface)
+        unmake(attachment)
+        release({**conf, "ipam": {}}, given, attachment)
+    if delegates(conf):
+        delegate(conf, given, "GC")
 
 
 # --- the whole -------------------------------------------------------------------------------------------------------
 
 
-def serve(conf: Json, command: str) -> Json | None:
+def serve(conf: Json, given: bytes, command: str) -> Json | None:
     if command == "VERSION":
         echoed = "1.1.0" if FAULT == "version-echo" else conf.get("cniVersion", "1.1.0")
         return {"cniVersion": echoed, "supportedVersions": list(VERSIONS)}
     if command == "STATUS":
+        if delegates(conf):
+            delegate(conf, given, "STATUS")
         return None
     if command == "GC":
-        return collect(conf)
+        return collect(conf, given)
     attachment = Attachment(conf, os.environ["CNI_CONTAINERID"], os.environ["CNI_IFNAME"])
     if command == "ADD":
-        return add(conf, attachment)
-    if command == "CHECK":
-        return check(conf, attachment)
-    held = attachment.key in holders(attachment.network).values()
-    unmake(attachment)
-    if FAULT == "del-once" and not held:
-        raise Failure(104, "nothing to delete")
-    return None
+        return add(conf, given, attachment)
+    return (check if command == "CHECK" else delete)(conf, given, attachment)
 
 
 def main() -> int:
     conf = {}
     try:
         command = read_request()
-        conf = read_configuration(command)
-        answer = serve(conf, command)
+        given = sys.stdin.buffer.read()
+        conf = read_configuration(command, given)
+        answer = serve(conf, given, command)
     except Failure as failure:
         if FAULT == "trace" and failure.code == 6:
             raise
@@ -381,10 +589,10 @@ def main() -> int:
             "code": failure.code,
             "msg": failure.msg,
         }
-        print(json.dumps({**said, "details": failure.details} if failure.details else said))
+        print(spell({**said, "details": failure.details} if failure.details else said))
         return 1
     if answer is not None:
-        print(json.dumps(answer))
+        print(spell(answer))
     return 0
 
 

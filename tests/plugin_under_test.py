@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -26,9 +27,11 @@ def copy_tiny(folder: Path, fault: str = "") -> Path:
     """The tiny plug-in, right or with one fault: its name says which."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (f"tiny-{fault}" if fault else "tiny")
-    _, _, rest = (ROOT / "tests/cni_bad_plugin.py").read_text(encoding="utf-8").partition("\n")
-    # This Python is seen in every world; the machine's own may be too old.
-    path.write_text(f"#!{sys.executable} -IS\n{rest}", encoding="utf-8")
+    # This Python is seen in every world; the machine's own may be too old. It need not compile the same at every call.
+    code = compile((ROOT / "tests/cni_bad_plugin.py").read_bytes(), str(path), "exec")
+    path.write_text(
+        f"#!{sys.executable} -IS\nimport marshal\nexec(marshal.loads({marshal.dumps(code)!r}))\n", encoding="utf-8"
+    )
     path.chmod(0o755)
     return path
 

@@ -26,6 +26,7 @@ def test_the_answer_for_a_person(home: Path, tmp_path: Path) -> None:
     assert said.err == ""
     lines = said.out.splitlines()
     assert lines[1].startswith("pass    VER-01  MUST   VERSION needs no variable")
+    assert max(map(len, lines[1:])) <= 80
     assert lines[-1] == "10 pass, 0 MUST and 0 SHOULD fail, 0 not applicable, 0 unknown."
     # The world was its own, and is gone; that of this home was not asked for.
     assert not home.exists()

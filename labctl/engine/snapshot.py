@@ -32,7 +32,7 @@ def take(kernel: Kernel, lab: Lab) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "places": {str(place): _place(kernel, place, names) for place in places},
-        "nodes": {node.name: _node(kernel, lab, node, names) for node in lab.nodes},
+        "nodes": {node.name: _node(kernel, node, names, _containers(kernel, lab, node)) for node in lab.nodes},
         "vpc_routes": [
             {
                 "destination": route.destination,
@@ -42,6 +42,16 @@ def take(kernel: Kernel, lab: Lab) -> dict[str, Any]:
             }
             for route in sorted(kernel.cloud.routes(), key=lambda each: (each.network, each.destination, each.next_hop))
         ],
+    }
+
+
+def take_node(kernel: Kernel, lab: Lab, node: Node) -> dict[str, Any]:
+    """The same of one node alone, without its containers: for who looks often, and changes nothing elsewhere."""
+    kernel.refresh()
+    names = _Names(kernel, lab, [node.place])
+    return {
+        "places": {str(node.place): _place(kernel, node.place, names)},
+        "nodes": {node.name: _node(kernel, node, names, ())},
     }
 
 
@@ -136,7 +146,7 @@ def _place(kernel: Kernel, place: Place, names: _Names) -> dict[str, Any]:
     }
 
 
-def _node(kernel: Kernel, lab: Lab, node: Node, names: _Names) -> dict[str, Any]:
+def _node(kernel: Kernel, node: Node, names: _Names, owners: tuple[Container, ...]) -> dict[str, Any]:
     firewall = kernel.firewall(node.name)
     tables = {name: _table(name, firewall.table(name)) for name in _TABLES}
     return {
@@ -146,7 +156,7 @@ def _node(kernel: Kernel, lab: Lab, node: Node, names: _Names) -> dict[str, Any]
         "files": {
             path: content
             for folder in (*_STATE_FOLDERS, _NETNS)
-            for path, content in _files(kernel, lab, node, folder, names).items()
+            for path, content in _files(kernel, node, folder, names, owners).items()
         },
     }
 
@@ -161,7 +171,7 @@ def _table(name: str, ruleset: Ruleset) -> list[str]:
     return [*sorted(policies), *(f"-A {rule.chain} {' '.join(rule.words)}" for rule in ruleset.rules)]
 
 
-def _files(kernel: Kernel, lab: Lab, node: Node, path: str, names: _Names) -> dict[str, str]:
+def _files(kernel: Kernel, node: Node, path: str, names: _Names, owners: tuple[Container, ...]) -> dict[str, str]:
     files = kernel.files(node.name)
     info = files.info(path)
     if info is None:
@@ -169,17 +179,17 @@ def _files(kernel: Kernel, lab: Lab, node: Node, path: str, names: _Names) -> di
     if info.kind == "folder":
         found = {f"{path}/": ""}
         for name in files.names(path):
-            found |= _files(kernel, lab, node, f"{path}/{name}", names)
+            found |= _files(kernel, node, f"{path}/{name}", names, owners)
         return found
     if info.kind == "link":
         return {path: f"-> {names.text(info.target)}"}
     if info.kind != "file":
         return {path: f"<{info.kind}>"}
-    return {path: names.text(files.read(path) or "") or _mounted(kernel, lab, node, path)}
+    return {path: names.text(files.read(path) or "") or _mounted(kernel, node, path, owners)}
 
 
-def _mounted(kernel: Kernel, lab: Lab, node: Node, path: str) -> str:
+def _mounted(kernel: Kernel, node: Node, path: str, owners: tuple[Container, ...]) -> str:
     """Whose network namespace is mounted on a file without text (`ip netns attach`); empty if no container's."""
     files = kernel.files(node.name)
-    owners = (each.name for each in _containers(kernel, lab, node) if files.same_namespace(path, each.place))
-    return next((f"<netns of {name}>" for name in owners), "")
+    mounted = (each.name for each in owners if files.same_namespace(path, each.place))
+    return next((f"<netns of {name}>" for name in mounted), "")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 from labctl.errors import ToolMissing
-from labctl.model.values import Completed
+from labctl.kernel.talk import talk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from labctl.kernel.places import Places
     from labctl.model.lab import Place
+    from labctl.model.values import Completed
 
 # Debian keeps /usr/sbin out of an ordinary user's PATH.
 PATH = "/opt/labctl/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -56,18 +56,6 @@ class PlacePrograms:
         """Run one to its end, in a session of its own: Ctrl-C is for labctl, not for what it is in the middle of."""
         self._places.go(self._place)
         try:
-            done = subprocess.run(
-                list(argv),
-                input=text,
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                check=False,
-                cwd="/",
-                env=ENVIRONMENT,
-                start_new_session=True,
-            )
+            return talk(argv, text, ENVIRONMENT)
         except (FileNotFoundError, PermissionError):  # not there, or nothing that may be run
             raise missing(argv[0]) from None
-        return Completed(done.returncode, done.stdout, done.stderr)

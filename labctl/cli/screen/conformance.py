@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from labctl.cli.screen.page import Screen
 from labctl.cni.conformance.check import Level, Outcome
 
@@ -15,6 +13,7 @@ if TYPE_CHECKING:
 
     from labctl.cni.conformance.check import Verdict
 
+_HANG = len("pass    ADD-01  MUST   ")
 _SAID = {
     Outcome.PASS: ("pass", "green"),
     Outcome.FAIL: ("FAIL", "bold red"),
@@ -29,10 +28,10 @@ def show(plugin: str, verdicts: Sequence[Verdict]) -> None:
     screen.line(f"{plugin}, held against the CNI specification 1.1.0", "bold")
     for each in verdicts:
         word, style = _SAID[each.outcome]
-        line = Text(f"{word:<8}", style)
-        screen.line(line.append(f"{each.check.id}  {each.check.level:<6} {each.check.says}", "not bold default"))
+        screen.entry(f"{word:<8}", style, f"{each.check.id}  {each.check.level:<6} {each.check.says}", hang=_HANG)
         if each.why:
-            screen.say(each.why.partition(" The specification says: ")[0], "dim", indent=8)
+            where = f" (section {each.check.section})" if each.outcome is Outcome.FAIL else ""
+            screen.say(each.why.partition(" The specification says: ")[0] + where, "dim", indent=8)
     counted = Counter(each.outcome for each in verdicts)
     failing = [each for each in verdicts if each.outcome is Outcome.FAIL]
     musts = sum(each.check.level is Level.MUST for each in failing)

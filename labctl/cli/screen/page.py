@@ -40,20 +40,30 @@ class Screen:
 
     def say(self, text: str = "", style: str = "", indent: int = 0, hang: int = 0) -> None:
         """Print a paragraph, wrapped; `hang` is how much further in its later lines begin."""
+        for line in self._wrap(text, " " * indent, " " * (indent + hang)):
+            self.line(line, style)
+
+    def _wrap(self, text: str, first: str, later: str) -> list[str]:
         lines = textwrap.wrap(
             text,
             self.console.width,
-            initial_indent=" " * indent,
-            subsequent_indent=" " * (indent + hang),
+            initial_indent=first,
+            subsequent_indent=later,
             break_long_words=False,
             break_on_hyphens=False,
         )
-        for line in lines or [""]:
-            self.line(line, style)
+        return lines or [""]
 
     def line(self, text: str | Text, style: str = "") -> None:
         """Print a line as it is; never wrapped, so that it can be copied."""
         self.console.print(Text(text, style=style) if isinstance(text, str) else text, soft_wrap=True)
+
+    def entry(self, word: str, style: str, text: str, hang: int) -> None:
+        """Print a paragraph whose first word alone has the style; later lines begin `hang` further in."""
+        first, *rest = self._wrap(word + text, "", " " * hang)
+        self.line(Text(first[: len(word)], style).append(first[len(word) :], "not bold default"))
+        for line in rest:
+            self.line(line)
 
     def item(self, mark: str, text: str, style: str = "", indent: int = 2) -> None:
         """Print a paragraph with a mark before it."""

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from labctl.cni.conformance.attachment import Attached, Attachment
-from labctl.cni.conformance.call import Answer
+from labctl.cni.conformance.call import TIMED_OUT, Answer, keep
 from labctl.cni.conformance.check import CannotAsk, Failed, NotApplicable
 from labctl.cni.conformance.leftovers import find_leftovers
 from labctl.cni.conformance.network import NEWEST_FIRST, Network
+from labctl.cni.conformance.spy import FOLDER as SPY_FOLDER
 from labctl.cni.conformance.view import LOOK, View, read_view
-from labctl.engine.snapshot import take
+from labctl.engine.snapshot import take_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from labctl.cni.conformance.leftovers import Snapshot
     from labctl.cni.conformance.staging import Staged
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from labctl.model.values import Completed
 
 PATH = "/opt/labctl/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-SECONDS = "10"
+SECONDS = 10
+_PATIENCE = 3
 
 _T = TypeVar("_T")
 
@@ -76,7 +78,7 @@ class Bench:
 
     def snapshot(self) -> Snapshot:
         """Everything that a plug-in may have changed on the node."""
-        return take(self.kernel, self.lab)
+        return take_node(self.kernel, self.lab, self.lab.nodes[0])
 
     def view(self, netns: str = "") -> View:
         """What the kernel holds in a namespace, or on the node."""
@@ -88,16 +90,25 @@ class Bench:
         """Make a container: a namespace of its own, nothing in it."""
         self._names += 1
         netns = f"ns{self._names}"
-        self.do(f"ip netns add {netns}")
+        made = self.run(("ip", "netns", "add", netns))
+        if made.code != 0:
+            raise CannotAsk(f"no namespace could be made on the node: {made.err.strip()}")
         self._namespaces.append(netns)
         return Attachment(
             network or self.network, name or f"container-{self._names:03}", f"/run/netns/{netns}", interface
         )
 
-    def other_network(self, prefix: int = 24) -> Network:
-        """Another network, with a bridge and a range of its own."""
+    def other_network(self, prefix: int = 24, prefix6: int = 0) -> Network:
+        """Another network, with a bridge and a range of its own, and one of IPv6 if that has a size."""
         self._networks += 1
-        return self.network.beside(self._networks, prefix)
+        return self.network.beside(self._networks, prefix, prefix6)
+
+    def own_network(self) -> Network:
+        """Another network if that can be had, else that of most checks."""
+        try:
+            return self.other_network()
+        except NotApplicable:
+            return self.network
 
     @property
     def network(self) -> Network:
@@ -124,7 +135,7 @@ class Bench:
         return None if version in by_ipam else f"the IPAM plug-in lists {', '.join(by_ipam) or 'no version'}"
 
     def _list(self, program: str) -> tuple[str, ...]:
-        argv = ("env", "-i", f"PATH={PATH}", "CNI_COMMAND=VERSION", "timeout", "-k", "1", SECONDS, program)
+        argv = ("env", "-i", f"PATH={PATH}", "CNI_COMMAND=VERSION", "timeout", "-k", "1", str(SECONDS), program)
         text = '{"cniVersion": "1.0.0"}'
         done = self.run(argv, text)
         answer = Answer((("CNI_COMMAND", "VERSION"),), text, done.code, done.out, done.err)
@@ -139,6 +150,11 @@ class Bench:
             )
             raise NotApplicable(f"{what} came with version {first} of the specification; {why}")
 
+    @property
+    def path(self) -> str:
+        """What CNI_PATH is: the plug-in's folder, the IPAM plug-in's, and last that of the checker's own."""
+        return ":".join((*self.plugin.folders, SPY_FOLDER))
+
     # --- calls -----------------------------------------------------------------------------------------------------
 
     def call(
@@ -148,10 +164,13 @@ class Bench:
         *,
         text: str | None = None,
         changed: Mapping[str, str | None] | None = None,
-        limit: tuple[str, ...] = ("-k", "1", SECONDS),
+        kill_after: float = 0,
     ) -> Answer:
-        """Call the plug-in as a runtime does; `changed` sets variables otherwise, or leaves them out (None)."""
-        variables = {"CNI_COMMAND": command, "CNI_PATH": ":".join(self.plugin.folders)}
+        """Call the plug-in as a runtime does; `changed` sets variables otherwise, or leaves them out (None).
+
+        With `kill_after`, it is killed after so many seconds, with all that it has started.
+        """
+        variables = {"CNI_COMMAND": command, "CNI_PATH": self.path}
         if of:
             variables |= {"CNI_CONTAINERID": of.container, "CNI_NETNS": of.netns, "CNI_IFNAME": of.interface}
         wanted = {**variables, **(changed or {})}
@@ -159,10 +178,18 @@ class Bench:
         if text is None:
             text = (of.network if of else self.network).spell()
         assigned = (f"{name}={value}" for name, value in given)
+        limit = ("-s", "KILL", f"{kill_after:.4f}") if kill_after else ("-k", "1", str(self.seconds))
         done = self.run(("env", "-i", f"PATH={PATH}", *assigned, "timeout", *limit, self.plugin.path), text)
-        answer = Answer(given, text, done.code, done.out, done.err, killed="KILL" in limit)
+        answer = Answer(
+            given, text, done.code, keep(done.out), keep(done.err), killed=bool(kill_after), seconds=self.seconds
+        )
         self.heard.append(answer)
         return answer
+
+    @property
+    def seconds(self) -> int:
+        """How long a call may take: less for a plug-in that has used all of it often, or nobody would see the end."""
+        return SECONDS if sum(each.code == TIMED_OUT for each in self.heard) < _PATIENCE else 1
 
     def add(self, attachment: Attachment) -> Attached:
         """ADD where it is not what is tried, but what that builds on.
@@ -201,6 +228,12 @@ class Bench:
         network = attached.attachment.network.changed(prevResult=attached.result if result is None else result)
         return self.call("CHECK", replace(attached.attachment, network=network))
 
+    def collect(self, network: Network, valid: Iterable[Attached]) -> Answer:
+        """GC as a runtime does: section 2 and section 3 of the specification name the key differently, so both."""
+        listed = [{"containerID": each.attachment.container, "ifname": each.attachment.interface} for each in valid]
+        keys = {"cni.dev/valid-attachments": listed, "cni.dev/attachments": listed}
+        return self.call("GC", text=network.changed(**keys).spell())
+
     def leftovers(self, before: Snapshot, attached: Attached) -> list[str]:
         """What an attachment that is gone has left on the node."""
         return find_leftovers(self.node, before, self.snapshot(), (attached.attachment.container,), attached.addresses)
@@ -238,7 +271,8 @@ class Bench:
         """Delete what the check that has just ended left standing."""
         for attached in tuple(reversed(self._standing)):
             self.delete(attached)
-        self.run(("sh", "-c", 'for each; do ip netns del "$each"; done', "sh", *self._namespaces))
+        if self._namespaces:
+            self.run(("sh", "-c", 'for each; do ip netns del "$each"; done', "sh", *self._namespaces))
         self._standing, self._namespaces = [], []
 
 

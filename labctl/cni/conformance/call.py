@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 # timeout(1)'s own exit code for a command that it had to end.
 TIMED_OUT = 124
+KILLED = -9
 _MOST = 1500
+# What is longer is no answer, and hundreds of them are held.
+_KEPT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Answer:
     err: str
     killed: bool = False
     """Whether it was we who ended it, on purpose."""
+    seconds: int = 10
+    """How long it was given."""
 
     @cached_property
     def said(self) -> Any:  # noqa: ANN401 (whatever JSON can say)
@@ -51,6 +56,15 @@ class Answer:
             return None
 
     @property
+    def sent(self) -> dict[str, Any]:
+        """The configuration that it was sent; empty where that was no JSON object."""
+        try:
+            sent = json.loads(self.text)
+        except ValueError:
+            return {}
+        return sent if isinstance(sent, dict) else {}
+
+    @property
     def words(self) -> str:
         """What an error says, message and details."""
         return f"{self.fields.get('msg', '')} {self.fields.get('details', '')}"
@@ -60,7 +74,10 @@ class Answer:
         variables = " ".join(
             f"{name}={value!r}" if " " in value or not value else f"{name}={value}" for name, value in self.variables
         )
-        came = "no end within 10 seconds" if self.code == TIMED_OUT else f"exit code {self.code}"
+        came = {
+            TIMED_OUT: f"no end within {self.seconds} seconds",
+            KILLED: "output without end, upon which it was killed",
+        }.get(self.code, f"exit code {self.code}")
         said = "".join(
             f", {where} {_shorten(text.strip())}"
             for where, text in (("stdout", self.out), ("stderr", self.err))
@@ -76,7 +93,7 @@ class Answer:
 
     def expect_error(self, what: str, codes: Collection[int] = (), naming: str = "") -> Answer:
         """Raise Failed unless it ended with an error, of one of these codes (if any is given), naming something."""
-        if self.code == TIMED_OUT:
+        if self.code in (TIMED_OUT, KILLED):
             raise Failed(f"it did not end: {self}")
         if self.code == 0:
             raise Failed(f"{what}: {self}")
@@ -86,6 +103,11 @@ class Answer:
         if naming and naming not in self.words:
             raise Failed(f"{what}: the error does not name {naming}: {self}")
         return self
+
+
+def keep(text: str) -> str:
+    """As much of what a plug-in said as may be an answer."""
+    return text if len(text) <= _KEPT else text[:_MOST]
 
 
 def _shorten(text: str) -> str:

@@ -88,8 +88,10 @@ class Network:
         """The same, with other fields in `ipam`."""
         return self.changed(ipam={**self.configuration.get("ipam", {}), **fields})
 
-    def beside(self, number: int, prefix: int) -> Network:
+    def beside(self, number: int, prefix: int, prefix6: int = 0) -> Network:
         """Another network: of another name, on a bridge of its own, with a range of its own of that size.
+
+        With `prefix6`, and one of IPv6.
 
         Raises:
             NotApplicable: how this configuration spells a range is not known.
@@ -97,7 +99,10 @@ class Network:
         subnet = f"10.244.{100 + number}.0/{prefix}"
         ipam = self.configuration.get("ipam")
         if isinstance(ipam, dict) and "ranges" in ipam:
-            network = self.with_ipam(ranges=[[{"subnet": subnet}]])
+            subnets = (subnet, f"fd00:244:{number:x}::/{prefix6}") if prefix6 else (subnet,)
+            network = self.with_ipam(ranges=[[{"subnet": each}] for each in subnets])
+        elif prefix6:
+            raise NotApplicable("the configuration has no ipam.ranges, so none of IPv6 was added")
         elif isinstance(ipam, dict) and "subnet" in ipam:
             network = self.with_ipam(subnet=subnet)
         else:

@@ -46,6 +46,8 @@ def _bring(programs: Programs, file: Path) -> str:
     file = file.absolute()
     if not file.exists() and programs.run(("test", "-x", str(file))).code == 0:
         return str(file)
+    if file.exists() and not file.is_file():
+        raise UsageError(f"{file} is no program", "name the plug-in's executable: /opt/cni/bin/bridge")
     try:
         content = file.read_bytes()
         runs = bool(file.stat().st_mode & 0o111)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from labctl.cni.conformance.leftovers import find_files, find_rules
 from labctl.model.lab import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from labctl.cni.conformance.attachment import Attached
     from labctl.cni.conformance.bench import Bench
     from labctl.cni.conformance.check import Check
@@ -46,7 +49,7 @@ def _reaches_gateway(bench: Bench) -> None:
     if not gateways:
         raise NotApplicable("the result names no gateway")
     for gateway in gateways:
-        if not _pings(bench, attached, str(gateway)):
+        if not pings(bench, attached, str(gateway)):
             raise Failed(f"the container gets no answer from its gateway {gateway}: {attached.answer}")
 
 
@@ -60,18 +63,25 @@ def _masquerades(bench: Bench) -> None:
         raise NotApplicable("the result names no gateway")
     inside = f"nsenter --net={attached.attachment.netns}"
     bench.do(f"{inside} ip route replace {bench.lab.internet} via {shlex.quote(str(gateway))}")
-    # Whether packets may pass the node is not the question: Docker's DROP policy is left out of it.
-    policy = bench.do("iptables -w -S FORWARD").splitlines()[0].split()[-1]
-    bench.do("iptables -w -P FORWARD ACCEPT")
-    try:
-        answered = _pings(bench, attached, str(bench.lab.internet))
-    finally:
-        bench.do(f"iptables -w -P FORWARD {policy}")
+    with accept_forwarded(bench):
+        answered = pings(bench, attached, str(bench.lab.internet))
     if not answered:
         raise Failed(f"the internet does not answer, which answers nobody but the node: {attached.answer}")
 
 
-def _pings(bench: Bench, attached: Attached, address: str) -> bool:
+@contextmanager
+def accept_forwarded(bench: Bench) -> Iterator[None]:
+    """Where the question is not whether packets may pass the node: Docker's DROP policy is left out of it."""
+    policy = bench.do("iptables -w -S FORWARD").splitlines()[0].split()[-1]
+    bench.do("iptables -w -P FORWARD ACCEPT")
+    try:
+        yield
+    finally:
+        bench.do(f"iptables -w -P FORWARD {policy}")
+
+
+def pings(bench: Bench, attached: Attached, address: str) -> bool:
+    """Whether it answers a container."""
     argv = (
         "nsenter",
         f"--net={attached.attachment.netns}",

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from labctl.cni.conformance.attachment import Attached
     from labctl.cni.conformance.bench import Bench
     from labctl.cni.conformance.leftovers import Snapshot
-    from labctl.cni.conformance.network import Network
 
 
 @dataclass(frozen=True)
@@ -153,12 +152,12 @@ def _finds(case: _Case) -> Callable[[Bench], None]:
     def ask(bench: Bench) -> None:
         bench.need_version(FIRST_VERSION, "CHECK")
         bench.standing()
-        network = _own_network(bench)
+        if not bench.once("CHECK of what is whole", lambda: _passes_whole(bench)):
+            raise CannotAsk("CHECK fails even before something is taken away (see CHK-01)")
+        network = bench.own_network()
         # From before the first ADD in this network: rules that all its containers share count too.
         before = bench.snapshot()
         attached = bench.attach(network)
-        if bench.check(attached).code != 0:
-            raise CannotAsk("CHECK fails even before something is taken away (see CHK-01)")
         restore = case.breaks(bench, attached, before)
         try:
             answer = bench.check(attached)
@@ -170,11 +169,8 @@ def _finds(case: _Case) -> Callable[[Bench], None]:
     return ask
 
 
-def _own_network(bench: Bench) -> Network:
-    try:
-        return bench.other_network()
-    except NotApplicable:
-        return bench.network
+def _passes_whole(bench: Bench) -> bool:
+    return bench.check(bench.attach(bench.own_network())).code == 0
 
 
 def _checks() -> Iterator[Check]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from labctl.cni.conformance.attachment import Attached
 from labctl.cni.conformance.bench import PATH, SECONDS
-from labctl.cni.conformance.call import Answer
+from labctl.cni.conformance.call import Answer, keep
 from labctl.cni.conformance.check import CannotAsk, Failed, must, should
 from labctl.cni.conformance.leftovers import find_leftovers
 
@@ -30,7 +30,7 @@ def _all_at_once(bench: Bench, command: str, attachments: list[Attachment]) -> l
     for number, each in enumerate(attachments):
         variables = (
             ("CNI_COMMAND", command),
-            ("CNI_PATH", ":".join(bench.plugin.folders)),
+            ("CNI_PATH", bench.path),
             ("CNI_CONTAINERID", each.container),
             ("CNI_NETNS", each.netns),
             ("CNI_IFNAME", each.interface),
@@ -44,7 +44,7 @@ def _all_at_once(bench: Bench, command: str, attachments: list[Attachment]) -> l
             "timeout",
             "-k",
             "1",
-            SECONDS,
+            str(SECONDS),
             bench.plugin.path,
         )
         lines.append(f"{{ {shlex.join(words)} < conf > out.{number} 2> err.{number}; echo $? > code.{number}; }} &")
@@ -56,7 +56,13 @@ def _all_at_once(bench: Bench, command: str, attachments: list[Attachment]) -> l
     if len(said) < 3 * len(attachments):
         raise CannotAsk("the script that calls many at once did not tell what came of all")
     answers = [
-        Answer(variables, text, int(said[3 * number]), _decode(said[3 * number + 1]), _decode(said[3 * number + 2]))
+        Answer(
+            variables,
+            text,
+            int(said[3 * number]),
+            keep(_decode(said[3 * number + 1])),
+            keep(_decode(said[3 * number + 2])),
+        )
         for number, variables in enumerate(given)
     ]
     bench.heard += answers

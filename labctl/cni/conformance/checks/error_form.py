@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.cni.conformance.call import TIMED_OUT
+from labctl.cni.conformance.call import KILLED, TIMED_OUT
 from labctl.cni.conformance.check import Failed, must, should
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from labctl.cni.conformance.call import Answer
     from labctl.cni.conformance.check import Check
 
-_KILLED = 128
+_SIGNALLED = 128
 _WELL_KNOWN = frozenset({1, 2, 3, 4, 5, 6, 7, 11, 50, 51})
 _FIRST_OWN = 100
 _TRACES = ("Traceback (most recent call last)", "goroutine ", "panic: ", "stack backtrace", "thread 'main' panicked")
@@ -22,10 +22,14 @@ _TRACES = ("Traceback (most recent call last)", "goroutine ", "panic: ", "stack 
 
 def _errors(bench: Bench) -> Iterator[Answer]:
     """All errors so far, and at least these."""
-    bench.call("FROB")
-    bench.call("ADD", bench.container(), text="{")
-    bench.call("ADD", bench.container(), text=bench.network.changed(name="-").spell())
-    return (each for each in bench.heard if 0 < each.code < _KILLED and each.code != TIMED_OUT and not each.killed)
+
+    def work() -> None:
+        bench.call("FROB")
+        bench.call("ADD", bench.container(), text="{")
+        bench.call("ADD", bench.container(), text=bench.network.changed(name="-").spell())
+
+    bench.once("errors", work)
+    return (each for each in bench.heard if 0 < each.code < _SIGNALLED and each.code != TIMED_OUT and not each.killed)
 
 
 @should(
@@ -86,7 +90,7 @@ def _ends(bench: Bench) -> None:
     for _ in _errors(bench):
         pass
     for answer in bench.heard:
-        if (answer.code == TIMED_OUT or answer.code > _KILLED) and not answer.killed:
+        if (answer.code in (TIMED_OUT, KILLED) or answer.code > _SIGNALLED) and not answer.killed:
             raise Failed(f"it did not end by itself: {answer}")
 
 

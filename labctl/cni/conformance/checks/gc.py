@@ -8,22 +8,12 @@ from typing import TYPE_CHECKING
 from labctl.cni.conformance.check import Failed, must, should
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from labctl.cni.conformance.attachment import Attached
     from labctl.cni.conformance.bench import Bench
     from labctl.cni.conformance.call import Answer
     from labctl.cni.conformance.check import Check
-    from labctl.cni.conformance.network import Network
 
 FIRST_VERSION = "1.1.0"
-
-
-def _collect(bench: Bench, network: Network, valid: Iterable[Attached]) -> Answer:
-    """Section 2 and section 3 of the specification name the key differently; runtimes send both."""
-    listed = [{"containerID": each.attachment.container, "ifname": each.attachment.interface} for each in valid]
-    keys = {"cni.dev/valid-attachments": listed, "cni.dev/attachments": listed}
-    return bench.call("GC", text=network.changed(**keys).spell())
 
 
 def _check_stands(bench: Bench, attached: Attached, answer: Answer) -> None:
@@ -40,7 +30,7 @@ def _keeps_listed(bench: Bench) -> None:
     bench.need_version(FIRST_VERSION, "GC")
     network = bench.other_network(29)
     first, second = bench.attach(network), bench.attach(network)
-    answer = _collect(bench, network, (first, second)).expect_success("GC failed")
+    answer = bench.collect(network, (first, second)).expect_success("GC failed")
     for each in (first, second):
         _check_stands(bench, each, answer)
     third = bench.attach(network)
@@ -54,7 +44,7 @@ def _frees(bench: Bench) -> None:
     network = bench.other_network(30)
     first = bench.attach(network)
     bench.do(f"ip netns del {first.attachment.netns.rpartition('/')[2]}")
-    _collect(bench, network, ()).expect_success("GC failed")
+    bench.collect(network, ()).expect_success("GC failed")
     second = bench.container(network)
     answer = bench.call("ADD", second).expect_success("the only address of the range was not free after GC")
     bench.keep(second, answer)
@@ -68,7 +58,7 @@ def _leaves_nothing(bench: Bench) -> None:
     stale = bench.container(network)
     before = bench.snapshot()
     attached = bench.add(stale)
-    answer = _collect(bench, network, (listed,)).expect_success("GC failed")
+    answer = bench.collect(network, (listed,)).expect_success("GC failed")
     bench.expect_nothing_left(before, attached, answer)
     _check_stands(bench, listed, answer)
 
@@ -79,7 +69,7 @@ def _spares_networks(bench: Bench) -> None:
     standing = bench.standing()
     network = bench.other_network()
     bench.attach(network)
-    answer = _collect(bench, network, ()).expect_success("GC failed")
+    answer = bench.collect(network, ()).expect_success("GC failed")
     _check_stands(bench, standing, answer)
 
 
@@ -94,7 +84,7 @@ def _tells_interfaces(bench: Bench) -> None:
     first = bench.attach(network)
     before = bench.snapshot()
     second = bench.add(replace(first.attachment, interface="net1"))
-    answer = _collect(bench, network, (first,)).expect_success("GC failed")
+    answer = bench.collect(network, (first,)).expect_success("GC failed")
     if left := [each for each in bench.leftovers(before, second) if "which names" not in each]:
         raise Failed(f"left behind: {'; '.join(left)}; {answer}")
     _check_stands(bench, first, answer)
@@ -113,7 +103,7 @@ def _needs_key(bench: Bench) -> None:
 def _nothing_there(bench: Bench) -> None:
     bench.need_version(FIRST_VERSION, "GC")
     bench.standing()
-    _collect(bench, bench.other_network(), ()).expect_success("GC failed")
+    bench.collect(bench.other_network(), ()).expect_success("GC failed")
 
 
 CHECKS: tuple[Check, ...] = (

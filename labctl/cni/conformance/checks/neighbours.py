@@ -1,0 +1,109 @@
+"""The traffic of other containers, while one comes or goes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from labctl.cni.conformance.check import CannotAsk, Failed, NotApplicable, should
+from labctl.cni.conformance.checks.add import accept_forwarded, pings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from labctl.cni.conformance.attachment import Attached
+    from labctl.cni.conformance.bench import Bench
+    from labctl.cni.conformance.call import Answer
+    from labctl.cni.conformance.check import Check
+
+_FLOW = "/run/labctl-flow"
+_SECONDS = 5
+_COUNTED = re.compile(r"(\d+) packets transmitted, (\d+) received")
+
+
+def _gateway(attached: Attached) -> str:
+    found = next((each.get("gateway") for each in attached.result.get("ips") or [] if isinstance(each, dict)), None)
+    if not found:
+        raise NotApplicable("the result names no gateway")
+    return str(found)
+
+
+@contextmanager
+def _flow(bench: Bench, first: Attached, second: Attached) -> Iterator[list[str]]:
+    """Pings from the first to the second, all the while; afterwards, what was lost, and whether the gateway answers.
+
+    Raises:
+        CannotAsk: the gateway does not answer, or the second does not, even before.
+    """
+    lost: list[str] = []
+    target = second.addresses[0]
+    with accept_forwarded(bench):
+        for each in (_gateway(first), target):
+            if not pings(bench, first, each):
+                raise CannotAsk(f"{each} does not answer another container even before (see ADD-03)")
+        command = f"nsenter --net={first.attachment.netns} ping -n -i 0.002 {shlex.quote(target)}"
+        pid = bench.do(f": > {_FLOW}; {command} > {_FLOW} 2>&1 < /dev/null & echo $!").strip()
+        try:
+            _wait(bench, f"until grep -q from {_FLOW}; do :; done")
+            yield lost
+            # What breaks with the last moment of the call shows only now.
+            lost += [f"{each} answers no more" for each in (_gateway(first), target) if not pings(bench, first, each)]
+        finally:
+            _wait(bench, f"kill -INT {pid}; while kill -0 {pid} 2>/dev/null; do :; done")
+        counted = _COUNTED.search(bench.do(f"cat {_FLOW}"))
+        if counted is None:
+            raise CannotAsk("ping did not say how many were answered")
+        # The last one may still be under way when it is stopped.
+        if (missing := int(counted[1]) - int(counted[2])) > 1:
+            lost.append(f"{missing} of {counted[1]} pings to {target}")
+
+
+def _wait(bench: Bench, script: str) -> None:
+    bench.do(f"timeout {_SECONDS} sh -c {shlex.quote(script)}")
+
+
+def _expect_none(lost: list[str], answer: Answer) -> None:
+    if lost:
+        raise Failed(f"lost between others: {'; '.join(lost)}; {answer}")
+
+
+@should(
+    "NBR-01",
+    "2 Overview",
+    "An ADD leaves others their connectivity: no ping between them is lost, and their gateway answers.",
+)
+def _survive_add(bench: Bench) -> None:
+    network = bench.own_network()
+    first, second, third = bench.attach(network), bench.attach(network), bench.container(network)
+    with _flow(bench, first, second) as lost:
+        answer = bench.call("ADD", third)
+        bench.keep(third, answer)
+    _expect_none(lost, answer.expect_success("ADD failed"))
+
+
+@should(
+    "NBR-02",
+    "2 Overview",
+    "A DEL leaves others their connectivity: no ping between them is lost, and their gateway answers.",
+)
+def _survive_del(bench: Bench) -> None:
+    network = bench.own_network()
+    attached = [bench.attach(network) for _ in range(3)]
+    # A bridge without an address of its own takes the lowest of its ports': who asked for the gateway while this one
+    # was there may lose it.
+    view = bench.view()
+    macs = {each.mac for each in view.interfaces if any(other.master == each.name for other in view.interfaces)}
+    ends = [
+        {found.mac for name in each.host_interfaces if (found := view.interface(name)) and found.master}
+        for each in attached
+    ]
+    goes = next((number for number, own in enumerate(ends) if own & macs), 0)
+    leaving = attached.pop(goes)
+    with _flow(bench, *attached) as lost:
+        answer = bench.delete(leaving)
+    _expect_none(lost, answer.expect_success("DEL failed"))
+
+
+CHECKS: tuple[Check, ...] = (_survive_add, _survive_del)

@@ -1,0 +1,109 @@
+"""One program, run to its end: what it is told, what it says, and no more of that than there is room for."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from labctl.model.values import Completed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Self
+
+_CHUNK = 1 << 16
+_MOST = 1 << 26
+
+
+def talk(argv: Sequence[str], text: str, environment: Mapping[str, str], most: int = _MOST) -> Completed:
+    """Run it in `/` and a session of its own, give it `text`, and take what it says, until it ends.
+
+    What it has started and left behind may keep its streams open: nobody waits for that. A program that says more than
+    `most` bytes is killed, with what it has started (exit code -9).
+
+    Raises:
+        FileNotFoundError, PermissionError: there is no such program, or nobody may run it.
+    """
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        list(argv), stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env=dict(environment), start_new_session=True
+    )
+    with process, _Conversation(process, text.encode(), most) as conversation:
+        conversation.hold()
+        code = process.wait()
+        return Completed(code, *(bytes(said).decode("utf-8", "replace") for said in conversation.said))
+
+
+class _Conversation:
+    """The three streams of a program, and its end."""
+
+    def __init__(self, process: subprocess.Popen[bytes], text: bytes, most: int) -> None:
+        self.said = (bytearray(), bytearray())
+        self._process, self._left, self._most = process, memoryview(text), most
+        self._end = os.pidfd_open(process.pid)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._end, selectors.EVENT_READ)
+        for stream, events, where in (
+            (process.stdin, selectors.EVENT_WRITE, None),
+            (process.stdout, selectors.EVENT_READ, self.said[0]),
+            (process.stderr, selectors.EVENT_READ, self.said[1]),
+        ):
+            assert stream is not None  # noqa: S101 (all three are pipes, and mypy cannot know)
+            os.set_blocking(stream.fileno(), False)
+            self._selector.register(stream, events, where)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.returncode is None:
+            self._kill()
+        self._selector.close()
+        os.close(self._end)
+
+    def hold(self) -> None:
+        """Until the program has ended, and all that it said is read."""
+        ended = False
+        while not ended:
+            for key, _ in self._selector.select():
+                if key.fd == self._end:
+                    ended = True
+                elif key.data is None:
+                    self._tell()
+                else:
+                    self._hear(key.fd, key.data)
+        for key in list(self._selector.get_map().values()):
+            while key.data is not None and self._hear(key.fd, key.data):
+                pass
+
+    def _tell(self) -> None:
+        assert self._process.stdin is not None  # noqa: S101 (as above)
+        try:
+            self._left = self._left[os.write(self._process.stdin.fileno(), self._left[:_CHUNK]) :]
+        except BrokenPipeError:
+            self._left = self._left[:0]
+        if not self._left:
+            self._selector.unregister(self._process.stdin)
+            self._process.stdin.close()
+
+    def _hear(self, stream: int, said: bytearray) -> bool:
+        """Take a piece; False if there is none (now, or any more), or no room for it."""
+        try:
+            piece = os.read(stream, _CHUNK)
+        except BlockingIOError:
+            return False
+        if not piece or len(said) > self._most:
+            self._selector.unregister(stream)
+            if piece:
+                self._kill()
+            return False
+        said += piece
+        return True
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
