@@ -32,8 +32,8 @@ CHANGES = {
         "add_address", "delete_address", "add_route", "delete_route",
     },
     "files": {"write", "exchange", "make_folder", "link", "remove"},
-    "programs": {"run"},
-    "firewall": {"append", "insert", "delete", "set_policy"},
+    "programs": {"run", "start", "end"},
+    "firewall": {"append", "insert", "delete", "set_policy", "restore"},
     "cloud": {"create", "delete"},
 }  # fmt: skip  # a table of the ports' methods that change something
 

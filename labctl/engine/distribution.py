@@ -18,6 +18,7 @@ Argv: TypeAlias = "tuple[str, ...]"
 
 _PACKAGES = {
     "ip": "iproute2",
+    "ss": "iproute2",
     "iptables": "iptables",
     "brctl": "bridge-utils",
     "nmap": "nmap",
@@ -65,6 +66,7 @@ _FAMILIES = {
         None,
         {
             "ip": "iproute",
+            "ss": "iproute",
             "iptables": "iptables-nft",
             "iptables-nft": "iptables-nft",
             "iptables-legacy": "iptables-legacy",

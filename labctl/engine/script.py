@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.model.shell import Assign, Capture, Pipe, Redirect, Run, Statement
+from labctl.model.shell import Assign, Capture, Daemon, Pipe, Redirect, Run, Statement
 from labctl.model.value import replace
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def _send(statement: Statement, node: str) -> Statement:
     match statement:
         case Run() | Pipe():
             return _send_command(statement, node)
+        case Daemon(command):
+            return replace(statement, command=_send_run(command, node))
         case Redirect(command) | Capture(_, command):
             return replace(statement, command=_send_command(command, node))
         case Assign():

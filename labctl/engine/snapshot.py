@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.errors import KernelRefused
 from labctl.model.lab import INTERNET, NETNS_FOLDER, VPC, Place
+from labctl.model.program import program_words
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Lab, Node
-    from labctl.model.ports import Kernel
+    from labctl.model.ports import Kernel, Net
     from labctl.model.values import Link, Ruleset
 
 SCHEMA = 1
@@ -143,7 +144,15 @@ def _place(kernel: Kernel, place: Place, names: _Names) -> dict[str, Any]:
             for route in net.routes()
         ),
         "neighbours": sorted(f"{each.device} {each.address} {names.text(each.mac)}" for each in net.neighbours()),
+        "servers": [] if place in (VPC, INTERNET) else _servers(net),
     }
+
+
+def _servers(net: Net) -> list[str]:
+    """Who waits for whoever comes. The hosts of the cloud have their own, which are no business of the course."""
+    return sorted(
+        f"{each.protocol} {each.address} {each.port} {' '.join(program_words(each.argv))}" for each in net.listeners()
+    )
 
 
 def _node(kernel: Kernel, node: Node, names: _Names, owners: tuple[Container, ...]) -> dict[str, Any]:

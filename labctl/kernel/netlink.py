@@ -15,7 +15,8 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from labctl.errors import KernelRefused
-from labctl.model.values import Address, Link, Neighbour, Route
+from labctl.kernel.listeners import listeners_here
+from labctl.model.values import Address, Link, Listener, Neighbour, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,6 +134,11 @@ class PlaceNet:
         with _refusals(f"look up a route to {address}", *no_way):
             messages = tuple(self._route.route("get", dst=address))
         return next((_as_route(message, self._names(message.get("RTA_OIF"))) for message in messages), None)
+
+    def listeners(self) -> tuple[Listener, ...]:
+        """Who waits for connections or packets."""
+        self._places.go_net(self._place)
+        return listeners_here()
 
     def add_bridge(self, name: str) -> None:
         """Make a bridge; it is down."""

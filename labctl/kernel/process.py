@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from labctl.errors import ToolMissing
+from labctl.kernel import daemon
 from labctl.kernel.talk import talk
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from labctl.kernel.places import Places
     from labctl.model.lab import Place
-    from labctl.model.values import Completed
+    from labctl.model.values import Completed, Listener
 
 # Debian keeps /usr/sbin out of an ordinary user's PATH.
 PATH = "/opt/labctl/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -22,6 +23,7 @@ ENVIRONMENT = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C", "LANG": "C"}
 _PACKAGES = {
     "ip": "iproute2",
     "bridge": "iproute2",
+    "ss": "iproute2",
     "brctl": "bridge-utils",
     "ping": "iputils-ping",
     "nft": "nftables",
@@ -59,3 +61,15 @@ class PlacePrograms:
             return talk(argv, text, ENVIRONMENT)
         except (FileNotFoundError, PermissionError):  # not there, or nothing that may be run
             raise missing(argv[0]) from None
+
+    def start(self, argv: Sequence[str], protocol: str, port: int) -> None:
+        """Start one that goes on running, and wait until somebody listens on the port."""
+        self._places.go(self._place)
+        try:
+            daemon.start(argv, ENVIRONMENT, protocol, port)
+        except (FileNotFoundError, PermissionError):
+            raise missing(argv[0]) from None
+
+    def end(self, listener: Listener) -> None:
+        """End who listens."""
+        daemon.end(listener)

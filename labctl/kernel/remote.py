@@ -13,7 +13,7 @@ Ask: TypeAlias = Callable[[str, tuple[object, ...], str, tuple[object, ...]], An
 
 _LOOKS = frozenset(
     {
-        "link", "links", "addresses", "routes", "neighbours", "number_of", "route_to",
+        "link", "links", "addresses", "routes", "neighbours", "number_of", "route_to", "listeners",
         "info", "read", "names", "same_namespace",
         "table", "other_backend", "answering", "listed",
         "forwards", "setting", "namespace_path", "look",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         EchoResult,
         FileInfo,
         Link,
+        Listener,
         Neighbour,
         Route,
         Ruleset,
@@ -53,6 +54,9 @@ class Net(Protocol):
 
     def route_to(self, address: str) -> Route | None:
         """Ask which way a packet would take (`ip route get`); None if there is none."""
+
+    def listeners(self) -> tuple[Listener, ...]:
+        """Who waits for connections (TCP) or for packets (UDP, below the ephemeral ports)."""
 
     def add_bridge(self, name: str) -> None:
         """Make a bridge; it is down. EEXIST is refused."""
@@ -116,8 +120,8 @@ class Files(Protocol):
         """Tell whether `path` (links followed) is the network namespace of `place`."""
 
 
-class Programs(Protocol):
-    """Programs at one place, in all of its namespaces, as uid 0 of the world."""
+class Runs(Protocol):
+    """Runs programs."""
 
     def run(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one to its end with `text` as its standard input.
@@ -126,8 +130,22 @@ class Programs(Protocol):
             ToolMissing: it is not installed.
         """
 
+
+class Programs(Runs, Protocol):
+    """Programs at one place, in all of its namespaces, as uid 0 of the world."""
+
     def look(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one that changes nothing; what it said is remembered until something is changed or `Kernel.refresh`."""
+
+    def start(self, argv: Sequence[str], protocol: str, port: int) -> None:
+        """Start one that goes on running, detached; done once somebody here listens on the port.
+
+        Raises:
+            ToolMissing: it is not installed.
+        """
+
+    def end(self, listener: Listener) -> None:
+        """End the process that listens, and wait until it is gone; gone already is success."""
 
 
 class Firewall(Protocol):
@@ -144,6 +162,9 @@ class Firewall(Protocol):
 
     def delete(self, table: str, chain: str, words: Sequence[str]) -> None:
         """Delete one rule (`-D`); gone already is success."""
+
+    def restore(self, text: str) -> None:
+        """Do all that `iptables-restore --noflush` reads from `text`, table by table as one transaction."""
 
     def set_policy(self, chain: str, policy: str) -> None:
         """Set the policy of a built-in chain of the filter table (`-P`)."""

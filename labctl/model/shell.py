@@ -37,6 +37,13 @@ class Pipe(Value):
     comment: str = ""
 
 
+class Daemon(Value):
+    """A command that goes on in the background: it hears nobody, and what it says goes nowhere."""
+
+    command: Run
+    comment: str = ""
+
+
 class Redirect(Value):
     """What a command prints goes to a file: `>`, or `>>` with `append`."""
 
@@ -62,7 +69,7 @@ class Assign(Value):
     comment: str = ""
 
 
-Statement: TypeAlias = Run | Pipe | Redirect | Capture | Assign
+Statement: TypeAlias = Run | Pipe | Daemon | Redirect | Capture | Assign
 
 
 class Shell(Value):
@@ -96,6 +103,8 @@ def render_command(statement: Statement) -> str:
             return " ".join(_render_word(word) for word in argv)
         case Pipe(stages):
             return " | ".join(render_command(stage) for stage in stages)
+        case Daemon(command):
+            return f"{render_command(command)} </dev/null >/dev/null 2>&1"
         case Redirect(command, path, append):
             return f"{render_command(command)} {'>>' if append else '>'} {_render_word(path)}"
         case Capture(name, command):

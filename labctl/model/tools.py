@@ -26,6 +26,7 @@ class Tool:
 TOOLS = (
     Tool("ip", ("-V",), "nothing works without it"),
     Tool("iptables", ("-V",), "no world comes up without it"),
+    Tool("ss", ("-V",), "it shows who listens on which port"),
     Tool("brctl"),
     Tool("nmap"),
     Tool("ping", ("-V",), "a learner has no packets to send without it"),

@@ -71,6 +71,20 @@ class Completed(Value):
     err: str
 
 
+class Listener(Value):
+    """A socket that waits for whoever comes: TCP that listens, or UDP that is bound and talks to nobody in particular.
+
+    `protocol` is `tcp` or `udp`; `pid` is the process, as the world numbers it, 0 where that cannot be told; `argv` are
+    the words with which it was started.
+    """
+
+    protocol: str
+    address: str
+    port: int
+    pid: int
+    argv: tuple[str, ...]
+
+
 class Rule(Value):
     """One rule as `iptables-save` spells it: the words after `-A CHAIN`."""
 

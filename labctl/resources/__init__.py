@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from labctl.resources.plugin import PluginConfiguration, PluginExecutable
     from labctl.resources.reservation import AddressStore, Reservation
     from labctl.resources.route import DefaultRoute
+    from labctl.resources.server import Server
     from labctl.resources.veth import VethPair
     from labctl.resources.vpc_route import VpcRoute
 
@@ -38,6 +39,7 @@ _WHERE = {
     "PluginConfiguration": "labctl.resources.plugin",
     "PluginExecutable": "labctl.resources.plugin",
     "Reservation": "labctl.resources.reservation",
+    "Server": "labctl.resources.server",
     "VethPair": "labctl.resources.veth",
     "VpcRoute": "labctl.resources.vpc_route",
     "store_folder": "labctl.model.store",
@@ -70,6 +72,7 @@ __all__ = [
     "PluginConfiguration",
     "PluginExecutable",
     "Reservation",
+    "Server",
     "VethPair",
     "VpcRoute",
     "store_folder",

@@ -117,6 +117,7 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
         "labctl": _launcher(code, "labctl.__main__"),
         "gcloud": _launcher(code, "labctl.cli.gcloud"),
         "labnet": plugin_launcher(code),
+        "serve-hostname": _server_launcher(code, "labctl.kernel.hostname_server"),
     }
     if backend:
         for name in ("iptables", "iptables-save", "iptables-restore"):
@@ -137,6 +138,19 @@ def plugin_launcher(code: Path) -> str:
         "from labctl.cni.plugin import run",
         "",
         "run()",
+    )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _server_launcher(code: Path, module: str) -> str:
+    """A program that goes on running: as an executable of its own, so that the list of processes names it."""
+    lines = (
+        f"#!{Path(sys.executable).resolve()} -ISB",
+        "import sys",
+        f"sys.path.insert(0, {str(code)!r})",
+        f"from {module} import main",
+        "",
+        "main()",
     )
     return "".join(f"{line}\n" for line in lines)
 
