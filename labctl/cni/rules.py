@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
+from labctl.cni.own import OwnRule
 from labctl.kernel.plugin_kernel import HERE
 from labctl.resources.ip6tables import Ip6tablesRule
 from labctl.resources.iptables import IptablesRule
@@ -37,5 +38,8 @@ def make_rules(configuration: Configuration, given: Iterable[Given]) -> tuple[Re
 def _rule(table: str, chain: str, match: tuple[str, ...], target: str, cluster: str) -> Resource:
     if ":" in match[1]:
         match = match[2:] if match[1] == "::/0" else match  # as ip6tables-save spells it: found as it is spelled
-        return Ip6tablesRule(HERE.node, table, chain, match, target)
-    return IptablesRule(HERE.node, table, chain, match, target, policy="", cluster_range=cluster, uplink="")
+        return OwnRule(Ip6tablesRule(HERE.node, table, chain, match, target), family=6)
+    rule = IptablesRule(
+        HERE.node, table, chain, match, target, policy="", cluster_range=cluster, uplink="", alone=False
+    )
+    return OwnRule(rule)

@@ -10,6 +10,8 @@ from labctl.cni.attachment import (
     Given,
     faults_of,
     forget_name,
+    host_end,
+    is_unmarked,
     mark,
     network_marks,
     spell_destination,
@@ -116,11 +118,13 @@ def collect(call: Call) -> None:
     """
     valid = _read_valid(call.configuration.raw)
     stale = {each for each in call.store.attachments if each not in valid}  # first: a corrupt store is a reason to stop
-    kept = {mark(call.configuration.name, each) for each in valid}
-    ours = network_marks(call.configuration.name)
+    name = call.configuration.name
+    kept = {mark(name, each) for each in valid}
+    marks, unmarked = network_marks(name), {host_end(name, each) for each in stale}
     node = call.kernel.net(HERE)
     for link in node.links():
-        if link.kind == "veth" and link.alias.startswith(ours) and link.alias not in kept:
+        is_stale = link.kind == "veth" and link.alias.startswith(marks) and link.alias not in kept
+        if is_stale or (link.name in unmarked and is_unmarked(link)):
             node.delete_link(link.name)
     for container in {name for name, _ in stale}:
         if not has_others(call.configuration.folder, container, stale):
