@@ -93,7 +93,7 @@ def at_once(chains: Sequence[Chain], runs: int, many: int, *, apart: bool) -> di
 
 
 class Child:
-    """A process that does an ADD: in its caller's session, as containerd has its plug-ins, or `apart` in one of its own.
+    """A process that does an ADD: in its caller's session, as containerd has it, or `apart`, in one of its own.
 
     Linux shares a busy machine out among sessions (sched_autogroup): in one, twenty calls share what one other program
     gets. Both ways are measured.

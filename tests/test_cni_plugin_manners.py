@@ -193,9 +193,8 @@ def test_what_comes_before_our_rule_is_left_there_and_check_says_so(lab: LabUnde
 
 def test_a_table_of_ipv6_with_rules_of_nft_alone_is_no_obstacle(lab: LabUnderTest) -> None:
     runtime = Runtime(lab)
-    runtime.type(
-        "ip6tables -A FORWARD -s fd00:9::/64 -j DROP; nft add rule ip6 filter FORWARD numgen inc mod 2 0 counter drop"
-    )
+    alien = "ip6 daddr fd00:9::9 numgen inc mod 2 0 counter drop"
+    runtime.type(f"ip6tables -A FORWARD -s fd00:9::/64 -j DROP; nft add rule ip6 filter FORWARD {alien}")
     both = network(RANGE, RANGE_6)
     said = runtime.add("a", both).said
     runtime.add("b", both)
