@@ -74,6 +74,53 @@ def _ways(ipam: dict[str, Any] | None) -> tuple[Callable[[_Doomed], None], ...]:
     return (_delete, _delete_without_netns, *(() if ipam else (_collect,)))
 
 
+# `ip` as labnet finds it: makes the cable of a batch, does no more of it, and takes labnet with it.
+_CUT_IP = """\
+#!/bin/sh
+given=$(cat)
+case $given in
+    *'type veth'*) printf '%s\\n' "$given" | sed '/type veth/q' | /usr/sbin/ip -batch -; kill -9 $PPID ;;
+    *) printf '%s\\n' "$given" | exec /usr/sbin/ip "$@" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("way", [0, 1, 2, 3], ids=["DEL", "DEL without netns", "GC", "ADD"])
+def test_killed_when_the_cable_is_made_but_not_marked(lab: LabUnderTest, way: int) -> None:
+    doomed = _Doomed(lab, None)
+    runtime, configuration = doomed.runtime, doomed.configuration
+    runtime.type("ip netns add t")
+    before = runtime.type("ip -br link show type veth | wc -l")
+    runtime.type(f"cat >/opt/labctl/bin/ip <<'END'\n{_CUT_IP}END\nchmod +x /opt/labctl/bin/ip")
+    netns = "/var/run/netns/t"
+    answer = runtime.call("ADD", "t", configuration, CNI_NETNS=netns)
+    assert (answer.code, answer.said) == (-signal.SIGKILL, None)
+    runtime.type("rm /opt/labctl/bin/ip")
+    unmarked = runtime.type("ip -j link show group 27745 | jq -c '.[] | select(has(\"ifalias\") | not)'")
+    assert unmarked.count("ifname") == 1
+    if way == 3:  # the container has lost its end, and is added again
+        runtime.type("/usr/sbin/ip -n t link set eth0 name lost")
+        assert runtime.call("ADD", "t", configuration, CNI_NETNS=netns).code == 0
+    asked = (
+        ("DEL", configuration, netns),
+        ("DEL", configuration, ""),
+        ("GC", {**configuration, VALID: [{"containerID": "b", "ifname": "eth0"}]}, ""),
+        ("DEL", configuration, netns),
+    )[way]
+    answer = runtime.call(asked[0], "t", asked[1], CNI_NETNS=asked[2])
+    assert answer.code == 0, answer
+    assert runtime.type("ip -br link show type veth | wc -l") == before
+    runtime.type("ip netns del t")
+    doomed.assert_nothing_is_left(way)
+
+
+def test_a_cable_of_another_in_our_group_is_not_taken(lab: LabUnderTest) -> None:
+    doomed = _Doomed(lab, None)
+    doomed.runtime.type("ip link add theirs group 27745 type veth peer name other")
+    _collect(doomed)
+    doomed.runtime.type("ip link show theirs; ip link del theirs")
+
+
 @every_ipam
 @every_moment
 def test_killed_in_add(lab: LabUnderTest, ipam: dict[str, Any] | None, when: str) -> None:

@@ -15,7 +15,7 @@ _LOOKS = frozenset(
     {
         "link", "links", "addresses", "routes", "neighbours", "number_of", "route_to", "listeners",
         "info", "read", "names", "same_namespace",
-        "table", "other_backend", "answering", "listed",
+        "table", "has", "other_backend", "answering", "listed",
         "forwards", "setting", "namespace_path", "look",
     }
 )  # fmt: skip  # a table of the ports' methods that look

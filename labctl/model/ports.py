@@ -154,6 +154,9 @@ class Firewall(Protocol):
     def table(self, name: str) -> Ruleset:
         """Read one table; remembered until something is changed or `Kernel.refresh`."""
 
+    def has(self, table: str, chain: str, words: Sequence[str]) -> bool:
+        """Ask for one rule (`-C`), in any spelling; it can be asked for where the table cannot be read."""
+
     def append(self, table: str, chain: str, words: Sequence[str]) -> None:
         """Append a rule at the end of a chain (`-A`)."""
 

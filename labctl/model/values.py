@@ -12,7 +12,7 @@ class Link(Value):
     """A network interface. `kind` is rtnetlink's (`bridge`, `veth`, …; empty for lo and hardware).
 
     `peer_index` is the index of the other end (IFLA_LINK), in the namespace that `peer_netns` numbers
-    (IFLA_LINK_NETNSID; None means this one).
+    (IFLA_LINK_NETNSID; None means this one). `group` is that of links (ip-link(8)); empty where it was not looked at.
     """
 
     index: int
@@ -25,6 +25,7 @@ class Link(Value):
     peer_netns: int | None = None
     hairpin: bool = False
     alias: str = ""
+    group: str = ""
 
 
 class Address(Value):
