@@ -113,7 +113,7 @@ class LabUnderTest:
     def script(self, number: int, node: Node, dialect: Dialect, *, undo: bool = False) -> str:
         """The printed commands of a step, as they are typed on the node itself."""
         resources = resources_of(self.lesson(number), self.lab, node)
-        return render_script((undo_statements if undo else do_statements)(resources, dialect))
+        return render_script((undo_statements if undo else do_statements)(resources, dialect, node.name))
 
     def shell_hands(self, dialect: Dialect = "notes") -> ShellHands:
         return ShellHands(self.kernel, dialect, lambda _event: None)

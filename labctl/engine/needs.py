@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from labctl.engine.course import probes_of, resources_of
 from labctl.model.probe import Ping, Succeeds
-from labctl.model.shell import DIALECTS, Assign, Capture, Daemon, Pipe, Redirect, Run
+from labctl.model.shell import DIALECTS, Assign, Capture, Daemon, HereDocument, Pipe, Redirect, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,7 +48,7 @@ def _words(statements: Iterable[Statement]) -> Iterator[str]:
                 yield from (word for word in argv if isinstance(word, str))
             case Pipe(stages):
                 yield from _words(stages)
-            case Daemon(command) | Redirect(command) | Capture(_, command):
+            case Daemon(command) | HereDocument(command) | Redirect(command) | Capture(_, command):
                 yield from _words((command,))
             case Assign():
                 pass

@@ -15,7 +15,7 @@ _LOOKS = frozenset(
     {
         "link", "links", "addresses", "routes", "neighbours", "number_of", "route_to", "listeners",
         "info", "read", "names", "same_namespace",
-        "table", "other_backend", "answering", "listed",
+        "table", "saved", "other_backend", "answering", "listed",
         "forwards", "setting", "namespace_path", "look",
     }
 )  # fmt: skip  # a table of the ports' methods that look
@@ -29,6 +29,7 @@ _CHANGES = {
     "set_up": frozenset({"link", "links", "routes", "route_to"}),
     "set_master": frozenset({"link", "links"}),
     "set_hairpin": frozenset({"link", "links"}),
+    "clear_hairpin": frozenset({"link", "links"}),
 }
 
 

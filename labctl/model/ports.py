@@ -76,6 +76,9 @@ class Net(Protocol):
     def set_hairpin(self, name: str) -> None:
         """Let a port of a bridge send back what came in by it: a container may reach itself by a Service."""
 
+    def clear_hairpin(self, name: str) -> None:
+        """Let it not send anything back any more."""
+
     def add_address(self, device: str, cidr: str) -> None:
         """Give a link an address; there already is success."""
 
@@ -153,6 +156,13 @@ class Firewall(Protocol):
 
     def table(self, name: str) -> Ruleset:
         """Read one table; remembered until something is changed or `Kernel.refresh`."""
+
+    def saved(self) -> str:
+        """All tables as `iptables-save` prints them, for who compares thousands of lines; remembered likewise.
+
+        Raises:
+            KernelRefused: a table holds what nft put there and iptables cannot say.
+        """
 
     def append(self, table: str, chain: str, words: Sequence[str]) -> None:
         """Append a rule at the end of a chain (`-A`)."""

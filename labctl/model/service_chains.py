@@ -15,6 +15,9 @@ from labctl.model.value import Value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from labctl.model.lab import Container
+    from labctl.model.service import Service
+
 SERVICES, NODE_PORTS, POSTROUTING, MARK = "KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ"
 EXTERNAL, FORWARD = "KUBE-EXTERNAL-SERVICES", "KUBE-FORWARD"
 MASQUERADE_BIT = "0x4000"
@@ -70,6 +73,30 @@ def hash_name(*parts: str) -> str:
 def make_backend(name: str, protocol: str, address: str, port: int) -> Backend:
     """An endpoint of a portal, with its chain's name."""
     return Backend(address, port, f"KUBE-SEP-{hash_name(name, protocol, f'{address}:{port}')}")
+
+
+def make_portals(services: Iterable[Service], addresses: Mapping[Container, str]) -> tuple[Portal, ...]:
+    """The portals of Services whose endpoints have these addresses; one without an address does not count.
+
+    A headless Service has no address, and so no portal.
+    """
+    return tuple(
+        Portal(
+            name := f"{service.key}:{port.name}" if port.name else service.key,
+            port.protocol,
+            service.cluster_ip,
+            port.port,
+            tuple(
+                make_backend(name, port.protocol, addresses[each], port.target_port)
+                for each in service.endpoints
+                if each in addresses
+            ),
+            port.node_port,
+        )
+        for service in services
+        if service.cluster_ip
+        for port in service.ports
+    )
 
 
 @cache
@@ -157,9 +184,7 @@ def portal_rules(portals: Iterable[Portal], cluster_range: str) -> tuple[Rules, 
             ]
         if portal.node_port:
             outside = portal.external_chain
-            node_ports.append(
-                f"-p {protocol} {_comment(name)} -m {protocol} --dport {portal.node_port} -j {outside}"
-            )
+            node_ports.append(f"-p {protocol} {_comment(name)} -m {protocol} --dport {portal.node_port} -j {outside}")
             own[outside] = [
                 f"{_comment(f'masquerade traffic for {name} external destinations')} -j {MARK}",
                 f"-j {chain}",

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from labctl.resources.folder import Folder
     from labctl.resources.guest import Guest
     from labctl.resources.guest_network import GuestNetwork
+    from labctl.resources.hairpin import Hairpin
     from labctl.resources.iptables import IptablesRule
     from labctl.resources.netns_link import NetnsLink
     from labctl.resources.plugin import PluginConfiguration, PluginExecutable
     from labctl.resources.reservation import AddressStore, Reservation
     from labctl.resources.route import DefaultRoute
     from labctl.resources.server import Server
+    from labctl.resources.service_rules import ServiceRules
     from labctl.resources.veth import VethPair
     from labctl.resources.vpc_route import VpcRoute
 
@@ -35,11 +37,13 @@ _WHERE = {
     "LinkAddress": "labctl.resources.address",
     "Guest": "labctl.resources.guest",
     "GuestNetwork": "labctl.resources.guest_network",
+    "Hairpin": "labctl.resources.hairpin",
     "NetnsLink": "labctl.resources.netns_link",
     "PluginConfiguration": "labctl.resources.plugin",
     "PluginExecutable": "labctl.resources.plugin",
     "Reservation": "labctl.resources.reservation",
     "Server": "labctl.resources.server",
+    "ServiceRules": "labctl.resources.service_rules",
     "VethPair": "labctl.resources.veth",
     "VpcRoute": "labctl.resources.vpc_route",
     "store_folder": "labctl.model.store",
@@ -66,6 +70,7 @@ __all__ = [
     "Folder",
     "Guest",
     "GuestNetwork",
+    "Hairpin",
     "IptablesRule",
     "LinkAddress",
     "NetnsLink",
@@ -73,6 +78,7 @@ __all__ = [
     "PluginExecutable",
     "Reservation",
     "Server",
+    "ServiceRules",
     "VethPair",
     "VpcRoute",
     "store_folder",

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 _PROTOCOLS = {"6": "tcp", "17": "udp", "1": "icmp", "132": "sctp"}
 # Modules that match nothing by themselves; what they limit is said by their options.
-_SILENT = frozenset(("addrtype", "comment", "conntrack", "mark", "multiport", "sctp", "state", "statistic", "tcp", "udp"))
+_SILENT = frozenset(
+    ("addrtype", "comment", "conntrack", "mark", "multiport", "sctp", "state", "statistic", "tcp", "udp")
+)
 _SHARED_OUT = ("--mode", "--every", "--packet", "--probability")
 
 

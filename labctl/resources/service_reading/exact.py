@@ -1,0 +1,60 @@
+"""The quick look: are a node's rules, line by line, what kube-proxy writes? Thousands are compared in one pass."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from labctl.model.service_chains import JUMPS, NODE_PORTS, SERVICES, shared_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from labctl.model.service_chains import Portal, Rules
+
+_OF_ONE_ADDRESS = re.compile(r"-d ([\d.]+)/32 ")
+_OF_ONE_PORT = re.compile(r"-p \w+ .*--dport (\d+) -j ")
+
+Texts = "Mapping[str, Mapping[str, list[str]]]"
+
+
+def is_exact(
+    wanted: Mapping[str, tuple[Rules, Rules]], portals: tuple[Portal, ...], texts: Mapping[str, Mapping[str, list[str]]]
+) -> bool:
+    """Tell whether the rules are kube-proxy's own, and nobody else's come before them. A no only says: look closer."""
+    return all(_is_exact(table, *wanted[table], portals, texts.get(table, {})) for table in wanted)
+
+
+def _is_exact(
+    table: str, own: Rules, added: Rules, portals: tuple[Portal, ...], found: Mapping[str, list[str]]
+) -> bool:
+    if any(found.get(chain) != texts for chain, texts in own.items()):
+        return False
+    jumps = [pair for pair in JUMPS[table]]
+    for chain in {chain for chain, _ in jumps}:
+        first = [text for each, text in jumps if each == chain]
+        if found.get(chain, [])[: len(first)] != first:
+            return False
+    addresses = {portal.address for portal in portals}
+    ports = {str(portal.node_port) for portal in portals if portal.node_port}
+    for chain, common in shared_rules(table).items():
+        texts = found.get(chain)
+        if texts is None:
+            return False
+        ours = {*added.get(chain, ()), *common}
+        mine = [text for text in texts if text in ours]
+        others = [text for text in texts if text not in ours]
+        if mine != [*added.get(chain, ()), *common]:
+            return False
+        if not all(_is_harmless(chain, text, addresses, ports) for text in others):
+            return False
+    return True
+
+
+def _is_harmless(chain: str, text: str, addresses: set[str], ports: set[str]) -> bool:
+    """Tell whether another's rule in a shared chain cannot match what is meant for these Services."""
+    if chain == SERVICES and (found := _OF_ONE_ADDRESS.match(text)):
+        return found[1] not in addresses
+    if chain == NODE_PORTS and (found := _OF_ONE_PORT.match(text)):
+        return found[1] not in ports
+    return False
