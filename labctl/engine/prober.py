@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from labctl.engine.spread import ask_spread
 from labctl.errors import KernelRefused, ToolMissing, WorldGone
 from labctl.model.lab import NETNS_FOLDER, Container, Place
-from labctl.model.probe import Answer, Ping, Probe, Reserved, RouteVia, SeenFrom, Succeeds
+from labctl.model.probe import Answer, Ping, Probe, Reserved, RouteVia, SeenFrom, Spread, Succeeds
 from labctl.model.store import reserved_address
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Prober:
         pings: dict[int, tuple[Place, str]] = {}
         talks: dict[int, SeenFrom] = {}
         homes: dict[int, Reserved] = {}
+        spreads: dict[int, Spread] = {}
         for number, probe in enumerate(probes):
             if self._is_unborn(probe.question.source):
                 answers[number] = Answer(yes=False, why=f"there is no container {probe.question.source.container} yet")
@@ -46,11 +48,14 @@ class Prober:
                         pings[number] = (source, address)
                 case SeenFrom() as question:
                     talks[number] = question
+                case Spread() as question:
+                    spreads[number] = question
                 case Reserved() as question:
                     homes[number] = question
                 case question:
                     answers[number] = self._ask_one(question)
         answers |= self._ping(pings) | self._converse(talks) | self._ask_reserved(homes)
+        answers |= ask_spread(self._kernel.packets, spreads)
         return tuple(self._judge(probe, answers[number]) for number, probe in enumerate(probes))
 
     def _is_unborn(self, place: Place) -> bool:
@@ -145,17 +150,16 @@ class Prober:
         return any(each.cidr.partition("/")[0] == address for each in self._kernel.net(place).addresses())
 
     def _judge(self, probe: Probe, answer: Answer) -> Answer:
-        """A yes through a bridge that by-passes the packet filter proves nothing."""
-        if not probe.through_firewall or not answer.yes:
+        """Where a bridge by-passes the packet filter, a yes proves nothing; nor does a no where replies need it."""
+        telling = not isinstance(probe.question, Spread)
+        if not probe.through_firewall or answer.yes is not telling:
             return answer
         node = probe.question.source.node
         value = self._kernel.setting(Place(node), _BRIDGE_FILTER)
         if value == "1":
             return answer
-        why = (
-            f"it does, but only because the bridge of {node} by-passes iptables ({_BRIDGE_FILTER} "
-            f"is {value or 'missing'})"
-        )
+        said = "it does, but only because" if telling else f"{answer.why}, as"
+        why = f"{said} the bridge of {node} by-passes iptables ({_BRIDGE_FILTER} is {value or 'missing'})"
         hint = (
             f"labctl exec {node} -- sysctl -w {_BRIDGE_FILTER}=1" if value is not None else "sudo modprobe br_netfilter"
         )

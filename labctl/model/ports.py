@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Completed,
         EchoResult,
         FileInfo,
+        Heard,
         Link,
         Listener,
         Neighbour,
@@ -219,6 +220,12 @@ class Packets(Protocol):
         """Open TCP connections (from, to, port) side by side.
 
         Gives the first line that each heard, empty where none came about, and an error where that could not be told.
+        """
+
+    def fetch_all(self, asks: Sequence[tuple[Place, str, int]]) -> tuple[Heard | KernelRefused, ...]:
+        """Ask HTTP servers (from, to, port) side by side, each by a new connection; gives what each answered (`GET /`).
+
+        An error stands for what could not be told.
         """
 
 

@@ -65,7 +65,7 @@ class Portal(Value):
 
 
 def hash_name(*parts: str) -> str:
-    """The first 16 characters of base32(sha256(parts)); written out, since base64.b32encode takes five times as long."""
+    """The first 16 characters of base32(sha256(parts)); written out, for base64.b32encode takes five times as long."""
     number = int.from_bytes(sha256("".join(parts).encode()).digest()[:10], "big")
     return "".join([_PAIRS[number >> shift & 1023] for shift in (70, 60, 50, 40, 30, 20, 10, 0)])
 

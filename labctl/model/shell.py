@@ -118,7 +118,7 @@ def _escape(text: str, specials: str) -> str:
     return text
 
 
-def render_command(statement: Statement) -> str:
+def render_command(statement: Statement) -> str:  # noqa: PLR0911 (one for each kind of statement)
     """Spell one statement as bash reads it, without its comment."""
     match statement:
         case Run(argv):

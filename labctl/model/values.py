@@ -118,6 +118,14 @@ class CloudRoute(Value):
     description: str = ""
 
 
+class Heard(Value):
+    """What came of talking to a server: what it said (empty: nothing), and the error that ended it, if one did."""
+
+    text: str
+    why: str = ""
+    refused: bool = False
+
+
 class EchoResult(Value):
     """What came of a ping: answered, silence (believed only after a control was answered), or an error at once."""
 

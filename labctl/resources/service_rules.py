@@ -79,7 +79,7 @@ class ServiceRules(Value):
         firewall.restore(spell_load(wanted_rules(portals, self._cluster), removals, texts, shared=self.shared))
 
     def revert(self, kernel: Kernel) -> None:
-        """Take away what serves them, whoever made it; the shared chains too, unless somebody else's Service needs them."""
+        """Take away what serves them, whoever made it; shared chains too, unless somebody else's Service needs them."""
         from labctl.model.iptables_save import split_save
         from labctl.resources.service_reading.spell import spell_removal
 

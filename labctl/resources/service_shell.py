@@ -22,7 +22,7 @@ _RESTORE = ("sudo", "iptables-restore", "-w", "5", "--noflush")
 
 def spell_shell(lab: Lab, node: Node, services: tuple[Service, ...], *, shared: bool) -> Shell:
     """Spell it. Addresses are looked up in the stores; each endpoint's chain is called after a checksum."""
-    captures, portals = _prepare(lab, node, services)
+    captures, portals = _prepare(lab, services)
     wanted = wanted_rules(portals, str(lab.cluster_range))
     names = ", ".join(service.key for service in services)
     load = spell_load(wanted, {}, {}, shared=shared)
@@ -56,12 +56,11 @@ def _all_of(table: str, own: Rules, added: Rules, *, shared: bool) -> Removal:
     return Removal(frozenset((*own, *shared_rules(table))), rules)
 
 
-def _prepare(lab: Lab, node: Node, services: tuple[Service, ...]) -> tuple[tuple[Statement, ...], tuple[Portal, ...]]:
+def _prepare(lab: Lab, services: tuple[Service, ...]) -> tuple[tuple[Statement, ...], tuple[Portal, ...]]:
     """Fill variables, and describe the portals in terms of them."""
-    captures: list[Statement] = []
+    endpoints = dict.fromkeys(each for service in services for each in service.endpoints)
+    captures: list[Statement] = [_look_up(lab, endpoint) for endpoint in endpoints]
     portals: list[Portal] = []
-    for endpoint in dict.fromkeys(each for service in services for each in service.endpoints):
-        captures.append(_look_up(lab, node, endpoint))
     for service in services:
         for port in service.ports if service.cluster_ip else ():
             name = f"{service.key}:{port.name}" if port.name else service.key
@@ -82,7 +81,7 @@ def _chain(endpoint: Container, port: ServicePort) -> str:
     return "_".join(("CHAIN", *filter(None, (endpoint.name, port.name)))).upper().replace("-", "_")
 
 
-def _look_up(lab: Lab, node: Node, endpoint: Container) -> Capture:
+def _look_up(lab: Lab, endpoint: Container) -> Capture:
     awk = Run(("awk", "-v", f"name={endpoint.name}", "$2 == name {print $1}", f"{store_folder(lab.network)}/reserved"))
     return Capture(
         _address(endpoint),

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 _OF_ONE_ADDRESS = re.compile(r"-d ([\d.]+)/32 ")
 _OF_ONE_PORT = re.compile(r"-p \w+ .*--dport (\d+) -j ")
 
-Texts = "Mapping[str, Mapping[str, list[str]]]"
-
 
 def is_exact(
     wanted: Mapping[str, tuple[Rules, Rules]], portals: tuple[Portal, ...], texts: Mapping[str, Mapping[str, list[str]]]
@@ -30,25 +28,26 @@ def _is_exact(
 ) -> bool:
     if any(found.get(chain) != texts for chain, texts in own.items()):
         return False
-    jumps = [pair for pair in JUMPS[table]]
-    for chain in {chain for chain, _ in jumps}:
-        first = [text for each, text in jumps if each == chain]
-        if found.get(chain, [])[: len(first)] != first:
-            return False
+    if not _begin_with_jumps(table, found):
+        return False
     addresses = {portal.address for portal in portals}
     ports = {str(portal.node_port) for portal in portals if portal.node_port}
     for chain, common in shared_rules(table).items():
-        texts = found.get(chain)
-        if texts is None:
+        wanted = [*added.get(chain, ()), *common]
+        ours = set(wanted)
+        texts = found.get(chain, [])
+        if chain not in found or [text for text in texts if text in ours] != wanted:
             return False
-        ours = {*added.get(chain, ()), *common}
-        mine = [text for text in texts if text in ours]
-        others = [text for text in texts if text not in ours]
-        if mine != [*added.get(chain, ()), *common]:
-            return False
-        if not all(_is_harmless(chain, text, addresses, ports) for text in others):
+        if not all(text in ours or _is_harmless(chain, text, addresses, ports) for text in texts):
             return False
     return True
+
+
+def _begin_with_jumps(table: str, found: Mapping[str, list[str]]) -> bool:
+    firsts: dict[str, list[str]] = {}
+    for chain, text in JUMPS[table]:
+        firsts.setdefault(chain, []).append(text)
+    return all(found.get(chain, [])[: len(texts)] == texts for chain, texts in firsts.items())
 
 
 def _is_harmless(chain: str, text: str, addresses: set[str], ports: set[str]) -> bool:

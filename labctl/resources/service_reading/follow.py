@@ -122,7 +122,7 @@ def _merge(one: Flow, other: Flow) -> Flow:
 
 
 def _marked(line: Line, flow: Flow) -> Flow:
-    """What iptables-save says of every MARK rule: `--set-xmark VALUE/MASK` (clear the mask's bits, then exclusive or)."""
+    """As iptables-save has it: `--set-xmark VALUE/MASK` clears the bits of the mask, then sets by exclusive or."""
     value, _, mask = line.argument("--set-xmark").partition("/")
     number, bits = int(value or "0", 0), int(mask or "0xffffffff", 0)
     marked: Flow = {}

@@ -158,7 +158,8 @@ class Judge(Value):
             local=packet.local,
         )
         if any(end.verdict != "REJECT" for end in self._filter.follow(chain, way)):
-            yield f"{caller.target} is not refused to {{who}} (in {chain}); expected REJECT: {portal.name} has no endpoints"
+            what = f"{caller.target} is not refused to {{who}} (in {chain})"
+            yield f"{what}; expected REJECT: {portal.name} has no endpoints"
 
 
 def _target(caller: Caller, end: End) -> str:

@@ -74,7 +74,8 @@ def read_line(chain: str, text: str) -> Line:
     tests: list[Test] = []
     unknown: list[str] = []
     sharing: dict[str, str] = {}
-    target, goto, arguments, negated = "", False, (), False
+    target, goto, negated = "", False, False
+    arguments: tuple[str, ...] = ()
     while words:
         word = words.pop(0)
         if word == "!":

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from labctl.errors import CannotTell
 from labctl.model.service_chains import NODE_PORTS, SERVICES, shared_rules
 from labctl.model.value import Value
-from labctl.resources.service_reading.line import Packet
 from labctl.resources.service_reading.judge import Judge
+from labctl.resources.service_reading.line import Packet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -88,7 +88,7 @@ class Search(Value):
         return is_about
 
     def _deciding(self) -> Iterator[tuple[str, str]]:
-        """The rules that send connections to the portals on, and give what would come back to its sender another one."""
+        """The rules that send connections to the portals on, and give what comes back to its sender another source."""
         judge = Judge(self.where, self.texts)
         try:
             for portal in self.portals:
