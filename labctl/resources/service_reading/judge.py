@@ -75,7 +75,7 @@ class Judge(Value):
         for caller in self.callers(portal):
             for sentence in self._hear(portal, caller):
                 said.setdefault(sentence, []).append(caller.who)
-        return tuple(sentence.replace("{who}", _join(whos)) for sentence, whos in said.items())
+        return tuple(sentence.replace("{who}", _join(list(dict.fromkeys(whos)))) for sentence, whos in said.items())
 
     def callers(self, portal: Portal) -> Iterator[Caller]:
         """Everybody whose packets take a way of their own."""
@@ -108,6 +108,12 @@ class Judge(Value):
         )
         return self._nat.follow("POSTROUTING", packet, mark)
 
+    def needs_new_source(self, caller: Caller, backend: Backend) -> bool:
+        """A pod that gets its own address as the sender throws the packet away; one elsewhere answers past the node."""
+        return caller.packet.source == backend.address or (
+            caller.packet.local and backend.address not in self.where.pods
+        )
+
     def pass_out(self, packet: Packet) -> tuple[End, ...]:
         """What the table nat makes of a packet that no Service has to do with, on its way out."""
         return self._nat.follow("POSTROUTING", packet)
@@ -121,14 +127,8 @@ class Judge(Value):
         yield from _share_problems(portal, caller, ends, shares)
         for end in ends:
             backend = next((each for each in portal.backends if each.target == _target(caller, end)), None)
-            if end.verdict == "DNAT" and backend and self._needs_new_source(caller, backend):
+            if end.verdict == "DNAT" and backend and self.needs_new_source(caller, backend):
                 yield from self._hear_source(caller, backend, end.mark)
-
-    def _needs_new_source(self, caller: Caller, backend: Backend) -> bool:
-        """A pod that gets its own address as the sender throws the packet away; one elsewhere answers past the node."""
-        return caller.packet.source == backend.address or (
-            caller.packet.local and backend.address not in self.where.pods
-        )
 
     def _hear_source(self, caller: Caller, backend: Backend, mark: int) -> Iterator[str]:
         if all(end.verdict in _NEW_SOURCE for end in self.leave(caller, backend, mark)):

@@ -56,7 +56,7 @@ class Search(Value):
         hunt.spread()
         if table == "nat":
             for chain, text in self._deciding():
-                if not hunt.goes(chain, text):
+                if not hunt.goes(chain, text) and not {chain, _target_of(text)} & hunt.shared:
                     hunt.drop(chain, (text,))
             hunt.spread()
         if self.shared and not hunt.others():
@@ -105,12 +105,12 @@ class Search(Value):
         for portal in self.portals:
             for caller in judge.callers(portal):
                 for backend in portal.backends:
-                    if backend.address != caller.packet.source:
+                    if not judge.needs_new_source(caller, backend):
                         continue
                     marks = {end.mark for end in judge.translate(caller)}
                     for end in (end for mark in marks for end in judge.leave(caller, backend, mark)):
-                        if end.verdict in ("MASQUERADE", "SNAT") and not self._serves_others(judge, end.path[-1].text):
-                            yield end.path[-1].chain, end.path[-1].text
+                        if end.verdict in ("MASQUERADE", "SNAT") and not self._serves_others(judge, end.path[0].text):
+                            yield end.path[0].chain, end.path[0].text
 
     def _serves_others(self, judge: Judge, text: str) -> bool:
         """Tell whether a rule also serves a pod that calls the world: that is another step's business."""
@@ -122,7 +122,7 @@ class _Hunt:
     """One table, and what of it goes."""
 
     def __init__(self, table: str, texts: Texts, shared: frozenset[str]) -> None:
-        self._table, self._texts, self._shared = table, texts, shared
+        self._table, self._texts, self.shared = table, texts, shared
         self._targets = {text: _target_of(text) for texts in self._texts.values() for text in texts}
         self._led_to = frozenset(self._targets.values())
         self._chains: set[str] = set()
@@ -154,7 +154,7 @@ class _Hunt:
                 else:
                     referred.add(target)
             for chain, texts in self._texts.items():
-                if chain in _BUILT_IN or chain in self._shared or chain in self._chains:
+                if chain in _BUILT_IN or chain in self.shared or chain in self._chains:
                     continue
                 emptied = texts and all(self.goes(chain, text) for text in texts)
                 # A chain that nobody ever led to is somebody's own.
@@ -168,18 +168,18 @@ class _Hunt:
         """Tell whether somebody else needs the shared chains."""
         shared = shared_rules(self._table)
         for chain, text in self._staying():
-            if chain in self._shared:
+            if chain in self.shared:
                 if chain in (SERVICES, NODE_PORTS) and text not in shared.get(chain, ()):
                     return True
-            elif chain not in _BUILT_IN and self._targets[text] in self._shared:
+            elif chain not in _BUILT_IN and self._targets[text] in self.shared:
                 return True
         return False
 
     def drop_shared(self) -> None:
-        for chain in self._shared:
+        for chain in self.shared:
             self.drop_chain(chain)
         for chain, text in tuple(self._staying()):
-            if self._targets[text] in self._shared:
+            if self._targets[text] in self.shared:
                 self.drop(chain, (text,))
 
     def removal(self) -> Removal:
