@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from labctl.engine.names import ask_names
 from labctl.errors import KernelRefused, ToolMissing, WorldGone
 from labctl.model.lab import NETNS_FOLDER, Container, Place
-from labctl.model.probe import Answer, Ping, Probe, Reserved, RouteVia, SeenFrom, Succeeds
+from labctl.model.probe import Answer, Ping, Probe, Reserved, Resolves, RouteVia, SeenFrom, Succeeds
 from labctl.model.store import reserved_address
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Prober:
         pings: dict[int, tuple[Place, str]] = {}
         talks: dict[int, SeenFrom] = {}
         homes: dict[int, Reserved] = {}
+        names: dict[int, Resolves] = {}
         for number, probe in enumerate(probes):
             if self._is_unborn(probe.question.source):
                 answers[number] = Answer(yes=False, why=f"there is no container {probe.question.source.container} yet")
@@ -48,9 +50,12 @@ class Prober:
                     talks[number] = question
                 case Reserved() as question:
                     homes[number] = question
+                case Resolves() as question:
+                    names[number] = question
                 case question:
                     answers[number] = self._ask_one(question)
         answers |= self._ping(pings) | self._converse(talks) | self._ask_reserved(homes)
+        answers |= ask_names(self._kernel, self._lab, names)
         return tuple(self._judge(probe, answers[number]) for number, probe in enumerate(probes))
 
     def _is_unborn(self, place: Place) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _TABLES = ("filter", "nat", "mangle", "raw", "security")
 _SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
-_STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin")
+_STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin", "/etc/netns", "/var/lib/kube-dns")
 _NETNS = "/run/netns"
 _BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 

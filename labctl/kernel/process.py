@@ -56,7 +56,7 @@ class PlacePrograms:
 
     def run(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one to its end, in a session of its own: Ctrl-C is for labctl, not for what it is in the middle of."""
-        self._places.go(self._place)
+        self._places.go_to_start(self._place)
         try:
             return talk(argv, text, ENVIRONMENT)
         except (FileNotFoundError, PermissionError):  # not there, or nothing that may be run

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         FileInfo,
         Link,
         Listener,
+        NameAnswer,
+        NameAsk,
         Neighbour,
         Route,
         Ruleset,
@@ -220,6 +222,9 @@ class Packets(Protocol):
 
         Gives the first line that each heard, empty where none came about, and an error where that could not be told.
         """
+
+    def ask_names(self, asks: Sequence[NameAsk]) -> tuple[NameAnswer | KernelRefused, ...]:
+        """Ask nameservers over UDP, side by side; an error where it could not be told whether one answers."""
 
 
 class Kernel(Protocol):

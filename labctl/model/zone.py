@@ -85,15 +85,15 @@ class Zone:
                 return Reply("NXDOMAIN", tuple(answers), denial=denial)
             wanted = [each for each in held if kind in (each.kind, _ALL)]
             alias = next((each for each in held if each.kind == "CNAME"), None)
-            answers += wanted or ([alias] if alias else [])
-            if not wanted and not alias:
+            if wanted:
+                return Reply("NOERROR", (*answers, *wanted), self._beside(wanted))
+            if alias is None:
                 return Reply("NOERROR", tuple(answers), denial=denial)
-            if wanted or alias is None:
-                break
+            answers.append(alias)
             name = read_name(alias.data)
             if name[-len(CLUSTER) :] != CLUSTER:
                 break
-        return Reply("NOERROR", tuple(answers), self._beside(answers))
+        return Reply("NOERROR", tuple(answers))
 
     def _beside(self, answers: list[Record]) -> tuple[Record, ...]:
         """The addresses of the hosts that an SRV or NS record names."""

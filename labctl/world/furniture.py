@@ -25,8 +25,14 @@ WORLD_SCRATCH = (
     Scratch("/home", 64),
 )
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/etc", "/dev", "/proc", "/sys", "/var/lib", "/run")
-# Plug-ins and their configurations are a node's own: its pod range stands in them.
-HOST_SCRATCH = (Scratch("/run", 16), Scratch("/var/lib", 16), Scratch("/etc/cni", 1), Scratch("/opt/cni", 16))
+# Plug-ins and their configurations are a node's own: its pod range stands in them. So are its containers' own files.
+HOST_SCRATCH = (
+    Scratch("/run", 16),
+    Scratch("/var/lib", 16),
+    Scratch("/etc/cni", 1),
+    Scratch("/etc/netns", 1),
+    Scratch("/opt/cni", 16),
+)
 # Container runtimes keep images and containers in /var/lib, and in /run what runs.
 _FOR_RUNTIMES = {"/run": 64, "/var/lib": 512}
 
@@ -116,6 +122,7 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
         "sudo": _SUDO,
         "labctl": _launcher(code, "labctl.__main__"),
         "gcloud": _launcher(code, "labctl.cli.gcloud"),
+        "kubedns": _launcher(code, "labctl.kernel.kubedns"),
         "labnet": plugin_launcher(code),
         "serve-hostname": _server_launcher(code, "labctl.kernel.hostname_server"),
     }
