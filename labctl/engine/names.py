@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused
-from labctl.model.lab import Container
 from labctl.model.probe import Answer, Resolves
 from labctl.model.resolver import RESOLVER_FILE, ResolverConfiguration, read_resolver, resolver_path
 from labctl.model.store import reserved_address
 from labctl.model.values import NameAsk
 
 if TYPE_CHECKING:
-    from labctl.model.lab import Lab, Place
+    from labctl.model.lab import Container, Lab, Place
     from labctl.model.ports import Kernel
     from labctl.model.values import NameAnswer
 
