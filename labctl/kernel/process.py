@@ -25,6 +25,7 @@ _PACKAGES = {
     "bridge": "iproute2",
     "ss": "iproute2",
     "brctl": "bridge-utils",
+    "dnsmasq": "dnsmasq-base",
     "ping": "iputils-ping",
     "nft": "nftables",
     "unshare": "util-linux",
@@ -64,7 +65,7 @@ class PlacePrograms:
 
     def start(self, argv: Sequence[str], protocol: str, port: int) -> None:
         """Start one that goes on running, and wait until somebody listens on the port."""
-        self._places.go(self._place)
+        self._places.go_to_start(self._place)
         try:
             daemon.start(argv, ENVIRONMENT, protocol, port)
         except (FileNotFoundError, PermissionError):

@@ -122,8 +122,8 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
         "sudo": _SUDO,
         "labctl": _launcher(code, "labctl.__main__"),
         "gcloud": _launcher(code, "labctl.cli.gcloud"),
-        "kubedns": _launcher(code, "labctl.kernel.kubedns"),
         "labnet": plugin_launcher(code),
+        "kubedns": _server_launcher(code, "labctl.kernel.kubedns", f"{sys.executable} -IB"),
         "serve-hostname": _server_launcher(code, "labctl.kernel.hostname_server"),
     }
     if backend:
@@ -149,10 +149,13 @@ def plugin_launcher(code: Path) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _server_launcher(code: Path, module: str) -> str:
-    """A program that goes on running: as an executable of its own, so that the list of processes names it."""
+def _server_launcher(code: Path, module: str, interpreter: str = "") -> str:
+    """A program that goes on running: as an executable of its own, so that the list of processes names it.
+
+    One that needs more than Python's own library names the `interpreter` of labctl's environment.
+    """
     lines = (
-        f"#!{Path(sys.executable).resolve()} -ISB",
+        f"#!{interpreter or f'{Path(sys.executable).resolve()} -ISB'}",
         "import sys",
         f"sys.path.insert(0, {str(code)!r})",
         f"from {module} import main",
