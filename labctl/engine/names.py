@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused
 from labctl.model.probe import Answer, Resolves
-from labctl.model.resolver import RESOLVER_FILE, ResolverConfiguration, read_resolver, resolver_path
+from labctl.model.resolver import LOCAL_NAMESERVER, RESOLVER_FILE, ResolverConfiguration, read_resolver, resolver_path
 from labctl.model.store import reserved_address
 from labctl.model.values import NameAsk
 
@@ -20,11 +20,11 @@ def ask_names(kernel: Kernel, lab: Lab, questions: dict[int, Resolves]) -> dict[
     """Ask them all side by side."""
     if not questions:
         return {}
-    asks = [_ask(kernel, each) for each in questions.values()]
-    heard = kernel.packets.ask_names(tuple(asks))
+    asks = tuple(_ask(kernel, each) for each in questions.values())
+    heard = kernel.packets.ask_names(asks)
     return {
-        number: _judge(kernel, lab, question, answer)
-        for (number, question), answer in zip(questions.items(), heard, strict=True)
+        number: _judge(kernel, lab, question, ask, answer)
+        for (number, question), ask, answer in zip(questions.items(), asks, heard, strict=True)
     }
 
 
@@ -40,11 +40,12 @@ def find_resolver(kernel: Kernel, place: Place) -> ResolverConfiguration:
     return read_resolver((files.read(RESOLVER_FILE) or "") if own is None else own)
 
 
-def _judge(kernel: Kernel, lab: Lab, question: Resolves, heard: NameAnswer | KernelRefused) -> Answer:
+def _judge(kernel: Kernel, lab: Lab, question: Resolves, ask: NameAsk, heard: NameAnswer | KernelRefused) -> Answer:
     if isinstance(heard, KernelRefused):
         return Answer(None, heard.what, heard.hint)
     if not heard.code:
-        return Answer(yes=False, why=heard.why)
+        itself = ask.server == LOCAL_NAMESERVER
+        return Answer(yes=False, why=f"{question.source} knows no nameserver but itself" if itself else heard.why)
     expected = {_spell(kernel, lab, each) for each in question.expected}
     if (heard.code, set(heard.data)) == (question.code, expected):
         return Answer(yes=True)
