@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from labctl.resources.resolver_file import ResolverFile
     from labctl.resources.route import DefaultRoute
     from labctl.resources.server import Server
-    from labctl.resources.service_rules import ServiceRules
     from labctl.resources.service_entry import ServiceEntry
+    from labctl.resources.service_rules import ServiceRules
     from labctl.resources.veth import VethPair
     from labctl.resources.vpc_route import VpcRoute
 
@@ -83,8 +83,8 @@ __all__ = [
     "Reservation",
     "ResolverFile",
     "Server",
-    "ServiceRules",
     "ServiceEntry",
+    "ServiceRules",
     "VethPair",
     "VpcRoute",
     "store_folder",

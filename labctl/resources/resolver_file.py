@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from labctl.model.resolver import pod_resolver, read_resolver, resolver_path, spell_resolver
 from labctl.model.resource import Absent, Foreign, Present, Seen
-from labctl.model.shell import Pipe, Redirect, Run, Shell, reach
+from labctl.model.shell import Pipe, Redirect, Run, Shell
 from labctl.model.value import Value
 
 if TYPE_CHECKING:
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 
 
 class ResolverFile(Value):
-    """The file on the node that stands for a pod's /etc/resolv.conf, as the kubelet writes it (ip-netns(8)).
-
-    `here` is the node from which the commands are typed.
-    """
+    """The file on the node that stands for a pod's /etc/resolv.conf, as the kubelet writes it (ip-netns(8))."""
 
     pod: Container
     namespace: str
     nameserver: str
-    here: str
 
     @property
     def key(self) -> str:
         """`resolver:master/a`."""
         return f"resolver:{self.pod.place}"
+
+    @property
+    def at(self) -> str:
+        """On which node its commands are typed."""
+        return self.pod.node
 
     @property
     def path(self) -> str:
@@ -82,17 +83,16 @@ class ResolverFile(Value):
     def shell(self, dialect: Dialect) -> Shell:
         """`printf` and `tee`."""
         del dialect  # both say it alike
-        there = reach(self.pod.node, self.here)
         lines = spell_resolver(self._wanted).splitlines()
-        write = Pipe((Run(("printf", r"%s\n", *lines)), Run((*there, "sudo", "tee", self.path))))
+        write = Pipe((Run(("printf", r"%s\n", *lines)), Run(("sudo", "tee", self.path))))
         return Shell(
             do=(
-                Run((*there, "sudo", "mkdir", "-p", self._folder), f"{self.pod.name} is in {self.namespace}"),
+                Run(("sudo", "mkdir", "-p", self._folder), f"{self.pod.name} is in {self.namespace}"),
                 Redirect(write, "/dev/null"),
             ),
             undo=(
-                Run((*there, "sudo", "rm", "-f", self.path), f"{self.pod.name} knows no nameserver any more"),
-                Run((*there, "sudo", "rmdir", "--ignore-fail-on-non-empty", self._folder)),
+                Run(("sudo", "rm", "-f", self.path), f"{self.pod.name} knows no nameserver any more"),
+                Run(("sudo", "rmdir", "--ignore-fail-on-non-empty", self._folder)),
             ),
-            look=(Run((*there, "cat", self.path)),),
+            look=(Run(("cat", self.path)),),
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from labctl.errors import KernelRefused
 from labctl.model.naming import SERVICES_FOLDER, Endpoint, Entry, EntryPort, read_entry, spell_entry
 from labctl.model.resource import Absent, Foreign, Present, Seen
-from labctl.model.shell import Capture, Pipe, Redirect, Run, Shell, Var, reach
+from labctl.model.shell import Capture, Pipe, Redirect, Run, Shell, Var, run_on
 from labctl.model.store import reserved_address, store_folder
 from labctl.model.value import Value
 
@@ -109,9 +109,7 @@ class ServiceEntry(Value):
 
     def _read_address(self, container: Container) -> Run:
         program = f'$2 == "{container.name}" {{print $1}}'
-        return Run(
-            (*reach(container.node, self.node), "awk", program, f"{store_folder(self.lab.network)}/reserved"),
-        )
+        return run_on(container.node, Run(("awk", program, f"{store_folder(self.lab.network)}/reserved")))
 
 
 def _find_faults(name: str, found: Entry, wanted: Entry) -> list[str]:

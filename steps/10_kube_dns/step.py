@@ -5,7 +5,7 @@ from labctl.model.naming import CLUSTER_DOMAIN, SERVICES_FOLDER
 from labctl.model.resource import Resource
 from labctl.model.service import dns_pod, dns_service, headless_service, my_service, namespace_of
 from labctl.model.zone import reverse, spell
-from labctl.resources import Folder, Guest, GuestNetwork, ResolverFile, Server, ServiceEntry
+from labctl.resources import Folder, Guest, GuestNetwork, ResolverFile, Server, ServiceEntry, ServiceRules
 
 _KUBEDNS_PORT, _DNS_PORT = 10053, 53
 _DOMAIN = f"svc.{CLUSTER_DOMAIN}"
@@ -22,10 +22,8 @@ def resources(lab: Lab, node: Node) -> tuple[Resource, ...]:
         GuestNetwork(lab, node, pod),
         _kubedns(lab),
         _dnsmasq(lab),
-        *(
-            ResolverFile(each, namespace_of(lab, each), service.cluster_ip, node.name)
-            for each in (*lab.containers, *guests)
-        ),
+        *(ServiceRules(lab, each, (service,)) for each in lab.nodes),
+        *(ResolverFile(each, namespace_of(lab, each), service.cluster_ip) for each in (*lab.containers, *guests)),
     )
 
 
