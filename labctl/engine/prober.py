@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labctl.engine.spread import ask_spread
+from labctl.engine.names import ask_names
 from labctl.errors import KernelRefused, ToolMissing, WorldGone
 from labctl.model.lab import NETNS_FOLDER, Container, Place
-from labctl.model.probe import Answer, Ping, Probe, Reserved, RouteVia, SeenFrom, Spread, Succeeds
+from labctl.model.probe import Answer, Ping, Probe, Reserved, Resolves, RouteVia, SeenFrom, Spread, Succeeds
 from labctl.model.store import reserved_address
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Prober:
         talks: dict[int, SeenFrom] = {}
         homes: dict[int, Reserved] = {}
         spreads: dict[int, Spread] = {}
+        names: dict[int, Resolves] = {}
         for number, probe in enumerate(probes):
             if self._is_unborn(probe.question.source):
                 answers[number] = Answer(yes=False, why=f"there is no container {probe.question.source.container} yet")
@@ -52,10 +54,13 @@ class Prober:
                     spreads[number] = question
                 case Reserved() as question:
                     homes[number] = question
+                case Resolves() as question:
+                    names[number] = question
                 case question:
                     answers[number] = self._ask_one(question)
         answers |= self._ping(pings) | self._converse(talks) | self._ask_reserved(homes)
         answers |= ask_spread(self._kernel.packets, spreads)
+        answers |= ask_names(self._kernel, self._lab, names)
         return tuple(self._judge(probe, answers[number]) for number, probe in enumerate(probes))
 
     def _is_unborn(self, place: Place) -> bool:

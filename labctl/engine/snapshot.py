@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from labctl.errors import KernelRefused
 from labctl.model.lab import INTERNET, NETNS_FOLDER, VPC, Place
 from labctl.model.program import program_words
+from labctl.model.service import dns_pod
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Lab, Node
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _TABLES = ("filter", "nat", "mangle", "raw", "security")
 _SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
-_STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin")
+_STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin", "/etc/netns", "/var/lib/kube-dns")
 _NETNS = "/run/netns"
 _BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 
@@ -62,15 +63,18 @@ def spell(snapshot: dict[str, Any]) -> str:
 
 
 def _containers(kernel: Kernel, lab: Lab, node: Node) -> tuple[Container, ...]:
-    """The node's containers, and the one that the lab's own runtime has made, if it has."""
-    guest = lab.guest(node)
-    if kernel.files(node.name).info(f"{NETNS_FOLDER}/{guest.name}") is None:
-        return node.containers
+    """The node's containers, and those that the lab's own runtime has made, if it has."""
+    guests = (lab.guest(node), *([pod] if (pod := dns_pod(lab)).node == node.name else []))
+    return (*node.containers, *(guest for guest in guests if _is_made(kernel, guest)))
+
+
+def _is_made(kernel: Kernel, guest: Container) -> bool:
+    if kernel.files(guest.node).info(f"{NETNS_FOLDER}/{guest.name}") is None:
+        return False
     try:
-        made = bool(kernel.net(guest.place).links())
+        return bool(kernel.net(guest.place).links())
     except KernelRefused:  # something that is no namespace has the name
-        made = False
-    return (*node.containers, guest) if made else node.containers
+        return False
 
 
 class _Names:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         Ping,
         Probe,
         Reserved,
+        Resolves,
         RouteVia,
         SeenFrom,
         Spread,
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 _WHERE = {
     **dict.fromkeys(("INTERNET", "VPC", "Container", "Lab", "Node", "Place"), "lab"),
     **dict.fromkeys(
-        ("INTERNET_TCP_PORT", "Answer", "Ping", "Probe", "Reserved", "RouteVia", "SeenFrom", "Spread", "Succeeds"),
+        (
+            *("INTERNET_TCP_PORT", "Answer", "Ping", "Probe", "Reserved", "Resolves", "RouteVia", "SeenFrom", "Spread"),
+            "Succeeds",
+        ),
         "probe",
     ),
     **dict.fromkeys(("Lesson", "Step"), "step"),
@@ -51,6 +55,7 @@ __all__ = [
     "Place",
     "Probe",
     "Reserved",
+    "Resolves",
     "RouteVia",
     "SeenFrom",
     "Spread",

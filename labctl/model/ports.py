@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         Heard,
         Link,
         Listener,
+        NameAnswer,
+        NameAsk,
         Neighbour,
         Route,
         Ruleset,
@@ -227,6 +229,8 @@ class Packets(Protocol):
 
         An error stands for what could not be told.
         """
+    def ask_names(self, asks: Sequence[NameAsk]) -> tuple[NameAnswer | KernelRefused, ...]:
+        """Ask nameservers over UDP, side by side; an error where it could not be told whether one answers."""
 
 
 class Kernel(Protocol):

@@ -76,7 +76,21 @@ class Reserved(Value):
     container: Container
 
 
-Question: TypeAlias = Ping | RouteVia | Succeeds | SeenFrom | Spread | Reserved
+class Resolves(Value):
+    """Does DNS give these answers, and no others, for a name as `source` would ask for it (resolv.conf(5))?
+
+    `expected` is the data of the records as a zone file has it; a container means its reserved address. With `code`
+    NXDOMAIN there are none. That nobody answers is a no.
+    """
+
+    source: Place
+    name: str
+    kind: str = "A"
+    expected: tuple[Container | str, ...] = ()
+    code: str = "NOERROR"
+
+
+Question: TypeAlias = Ping | RouteVia | Succeeds | SeenFrom | Spread | Reserved | Resolves
 
 INTERNET_TCP_PORT = 5000
 """Where the internet host says, over bare TCP, from which address it saw the caller come."""

@@ -38,6 +38,7 @@ TOOLS = (
     Tool("flock", applet=True),
     # mawk of Debian 12 knows no --version
     Tool("awk", ("-W", "version"), applet=True),
+    Tool("dnsmasq"),
     Tool("tcpdump", purpose="it shows packets as they pass", needed=False),
     Tool("curl", purpose="it asks the internet host over HTTP", needed=False),
     Tool(

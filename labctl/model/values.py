@@ -5,7 +5,12 @@ Apart from the ports themselves, which only the type checker needs: the CNI plug
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from labctl.model.value import Value
+
+if TYPE_CHECKING:
+    from labctl.model.lab import Place
 
 
 class Link(Value):
@@ -132,3 +137,23 @@ class EchoResult(Value):
     answered: bool
     why: str = ""
     measured: bool = True
+
+
+class NameAsk(Value):
+    """A question to a nameserver: `names`, complete ones, are asked in order until one has such records."""
+
+    source: Place
+    server: str
+    names: tuple[str, ...]
+    kind: str
+
+
+class NameAnswer(Value):
+    """What a nameserver said: the code (RFC 1035, section 4.1.1) and the records' data, as a zone file has them.
+
+    Without an answer the code is empty, and `why` says what came instead.
+    """
+
+    code: str
+    data: tuple[str, ...] = ()
+    why: str = ""

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from labctl.resources.netns_link import NetnsLink
     from labctl.resources.plugin import PluginConfiguration, PluginExecutable
     from labctl.resources.reservation import AddressStore, Reservation
+    from labctl.resources.resolver_file import ResolverFile
     from labctl.resources.route import DefaultRoute
     from labctl.resources.server import Server
+    from labctl.resources.service_entry import ServiceEntry
     from labctl.resources.service_rules import ServiceRules
     from labctl.resources.veth import VethPair
     from labctl.resources.vpc_route import VpcRoute
@@ -42,8 +44,10 @@ _WHERE = {
     "PluginConfiguration": "labctl.resources.plugin",
     "PluginExecutable": "labctl.resources.plugin",
     "Reservation": "labctl.resources.reservation",
+    "ResolverFile": "labctl.resources.resolver_file",
     "Server": "labctl.resources.server",
     "ServiceRules": "labctl.resources.service_rules",
+    "ServiceEntry": "labctl.resources.service_entry",
     "VethPair": "labctl.resources.veth",
     "VpcRoute": "labctl.resources.vpc_route",
     "store_folder": "labctl.model.store",
@@ -77,7 +81,9 @@ __all__ = [
     "PluginConfiguration",
     "PluginExecutable",
     "Reservation",
+    "ResolverFile",
     "Server",
+    "ServiceEntry",
     "ServiceRules",
     "VethPair",
     "VpcRoute",
