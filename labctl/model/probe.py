@@ -35,6 +35,14 @@ class Succeeds(Value):
     argv: tuple[str, ...]
 
 
+class Prints(Value):
+    """Does this command, run at `source`, exit with 0 and print this line, and nothing else?"""
+
+    source: Place
+    argv: tuple[str, ...]
+    line: str
+
+
 class SeenFrom(Value):
     """Does a TCP connection from `source` to `target`:`port` work, and did the far end see `address`?"""
 
@@ -51,7 +59,7 @@ class Reserved(Value):
     container: Container
 
 
-Question: TypeAlias = Ping | RouteVia | Succeeds | SeenFrom | Reserved
+Question: TypeAlias = Ping | RouteVia | Succeeds | Prints | SeenFrom | Reserved
 
 INTERNET_TCP_PORT = 5000
 """Where the internet host says, over bare TCP, from which address it saw the caller come."""

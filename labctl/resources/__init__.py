@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from labctl.resources.guest import Guest
     from labctl.resources.guest_network import GuestNetwork
     from labctl.resources.iptables import IptablesRule
+    from labctl.resources.kubeconfig.cluster import KubeconfigCluster
+    from labctl.resources.kubeconfig.context import KubeconfigContext
+    from labctl.resources.kubeconfig.current import CurrentContext
+    from labctl.resources.kubeconfig.file import KubeconfigFile
+    from labctl.resources.kubeconfig.user import KubeconfigUser
     from labctl.resources.netns_link import NetnsLink
     from labctl.resources.plugin import PluginConfiguration, PluginExecutable
     from labctl.resources.reservation import AddressStore, Reservation
@@ -28,12 +33,17 @@ _WHERE = {
     "Bridge": "labctl.resources.bridge",
     "CniResult": "labctl.resources.cni_result",
     "ContainerAddress": "labctl.resources.address",
+    "CurrentContext": "labctl.resources.kubeconfig.current",
     "DefaultRoute": "labctl.resources.route",
     "Folder": "labctl.resources.folder",
     "IptablesRule": "labctl.resources.iptables",
     "LinkAddress": "labctl.resources.address",
     "Guest": "labctl.resources.guest",
     "GuestNetwork": "labctl.resources.guest_network",
+    "KubeconfigCluster": "labctl.resources.kubeconfig.cluster",
+    "KubeconfigContext": "labctl.resources.kubeconfig.context",
+    "KubeconfigFile": "labctl.resources.kubeconfig.file",
+    "KubeconfigUser": "labctl.resources.kubeconfig.user",
     "NetnsLink": "labctl.resources.netns_link",
     "PluginConfiguration": "labctl.resources.plugin",
     "PluginExecutable": "labctl.resources.plugin",
@@ -60,12 +70,17 @@ __all__ = [
     "Bridge",
     "CniResult",
     "ContainerAddress",
+    "CurrentContext",
     "DefaultRoute",
     "Folder",
     "Guest",
     "GuestNetwork",
     "IptablesRule",
     "LinkAddress",
+    "KubeconfigCluster",
+    "KubeconfigContext",
+    "KubeconfigFile",
+    "KubeconfigUser",
     "NetnsLink",
     "PluginConfiguration",
     "PluginExecutable",
