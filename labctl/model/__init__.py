@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from labctl.model.lab import INTERNET, VPC, Container, Lab, Node, Place
-    from labctl.model.probe import INTERNET_TCP_PORT, Answer, Ping, Prints, Probe, Reserved, RouteVia, SeenFrom, Succeeds
+    from labctl.model.probe import (
+        INTERNET_TCP_PORT,
+        Answer,
+        Ping,
+        Prints,
+        Probe,
+        Reserved,
+        RouteVia,
+        SeenFrom,
+        Succeeds,
+    )
     from labctl.model.step import Lesson, Step
 
 # Who needs a part of it, as the CNI plug-in does at every call, imports no more than that part.

@@ -122,7 +122,7 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
     # The wheel's, where ./lab could install it; without it the world has the machine's own, if there is one.
     kubectl = Path(sys.executable).with_name("kubectl")
     if kubectl.is_file():
-        programs["kubectl"] = f"#!/bin/sh\nexec {shlex.quote(str(kubectl))} \"$@\"\n"
+        programs["kubectl"] = f'#!/bin/sh\nexec {shlex.quote(str(kubectl))} "$@"\n'
     if backend:
         for name in ("iptables", "iptables-save", "iptables-restore"):
             own = name.replace("iptables", f"iptables-{backend}")

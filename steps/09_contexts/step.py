@@ -52,10 +52,8 @@ $ kubectl config use-context my-context""",
     probes=probes,
     hints=(
         "kubectl reads one file, $HOME/.kube/config, and `kubectl config` writes it. No cluster is asked.",
-        "A context joins three things by their names: a cluster, a user, a namespace. The flags of set-context are "
-        "--cluster, --user and --namespace.",
-        "Four entries come first (set-cluster and set-credentials, twice each), then four contexts, then use-context. "
-        "The notes' own set-context names no cluster and no user: kubectl then asks localhost:8080, where nobody is.",
+        "A context joins a cluster, a user and a namespace by their names: set-context --cluster --user --namespace.",
+        "Without a cluster, as in the notes' own line, kubectl asks localhost:8080, where nobody is: give it one.",
     ),
     whole_lab=True,
 )

@@ -110,7 +110,7 @@ class Document:
         return True
 
     def rename_context(self, old: str, new: str) -> bool:
-        """Give a context another name, unless that is taken; the current one stays current. Tell whether it was done."""
+        """Give a context another name, unless that is taken; tell whether it was done. The current one stays so."""
         place = next((at for at, each in enumerate(self._entries("context")) if each["name"] == old), None)
         if place is None or new in self.names("context"):
             return False
@@ -223,7 +223,7 @@ def _check_entries(kind: Kind, entries: object) -> None:
         names.add(entry["name"])
 
 
-def _quote(text: str) -> str:
+def _quote(text: str) -> Any:  # noqa: ANN401 (the library's string)
     """A string as kubectl quotes it."""
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString, PlainScalarString
 

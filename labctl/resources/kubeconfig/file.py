@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect, Word
+    from labctl.model.values import FileInfo
 
 _FOLDER = f"{HOME}/{KUBE_FOLDER}"
 _LOCK = f"{KUBECONFIG}.lock"
@@ -93,22 +94,28 @@ class KubeconfigFile(Value):
 def read_kubeconfig(kernel: Kernel, node: str) -> Document | Absent | Foreign:
     """Read it, or say why not; a link is not followed, and what was not made in this world is not touched."""
     files = kernel.files(node)
-    folder = files.info(_FOLDER)
+    folder, info = files.info(_FOLDER), files.info(KUBECONFIG)
     if folder is not None and folder.kind != "folder":
         return Foreign(f"{_FOLDER} on {node} is a {folder.kind}, not a folder")
-    info = files.info(KUBECONFIG)
     if info is None:
         return Absent(f"{node} has no {KUBECONFIG}")
-    if info.kind != "file":
-        return Foreign(f"{KUBECONFIG} on {node} is a {info.kind}{f' to {info.target}' * bool(info.target)}, not a file")
-    if info.owner != 0:
-        return Foreign(f"{KUBECONFIG} on {node} belongs to the user {info.owner}; expected root's")
-    if info.size > _MOST_BYTES:
-        return Foreign(f"{KUBECONFIG} on {node} has {info.size} bytes; expected at most {_MOST_BYTES}")
+    if complaint := _complain(info):
+        return Foreign(f"{KUBECONFIG} on {node} {complaint}")
     try:
         return Document(files.read(KUBECONFIG) or "")
     except NoKubeconfigError as error:
         return Foreign(f"{KUBECONFIG} on {node} {error}")
+
+
+def _complain(info: FileInfo) -> str:
+    """Say why what has the name is not to be read; empty if it may be."""
+    if info.kind == "link":
+        return f"is a link to {info.target}, not a file"
+    if info.kind != "file":
+        return f"is no file but a {info.kind}" if info.kind == "folder" else "is no file"
+    if info.owner != 0:
+        return f"belongs to the user {info.owner}; expected root's"
+    return f"has {info.size} bytes; expected at most {_MOST_BYTES}" if info.size > _MOST_BYTES else ""
 
 
 def edit_kubeconfig(kernel: Kernel, node: str, edit: Callable[[Document], object]) -> None:
