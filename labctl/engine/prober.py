@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.engine.spread import ask_spread
 from labctl.engine.names import ask_names
+from labctl.engine.spread import ask_spread
 from labctl.errors import KernelRefused, ToolMissing, WorldGone
 from labctl.model.lab import NETNS_FOLDER, Container, Place
-from labctl.model.probe import Answer, Ping, Probe, Reserved, Resolves, RouteVia, SeenFrom, Spread, Succeeds
+from labctl.model.probe import Answer, Ping, Prints, Probe, Reserved, Resolves, RouteVia, SeenFrom, Spread, Succeeds
 from labctl.model.store import reserved_address
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from labctl.model.lab import Lab
     from labctl.model.ports import Kernel
-    from labctl.model.values import EchoResult
+    from labctl.model.values import Completed, EchoResult
 
 _BRIDGE_FILTER = "net.bridge.bridge-nf-call-iptables"
 
@@ -94,17 +94,16 @@ class Prober:
         heard = self._kernel.packets.converse_all(asks)
         return {number: _of_talk(question, line) for (number, question), line in zip(talks.items(), heard, strict=True)}
 
-    def _ask_one(self, question: RouteVia | Succeeds) -> Answer:
+    def _ask_one(self, question: RouteVia | Succeeds | Prints) -> Answer:
         try:
             match question:
                 case RouteVia(source, target, device):
                     return self._ask_route(source, target, device)
+                case Prints(source, argv, line):
+                    return _of_print(self._kernel.programs(source).run(argv), line)
                 case Succeeds(source, argv):
                     done = self._kernel.programs(source).run(argv)
-                    said = (done.err or done.out).strip().splitlines()
-                    return Answer(
-                        done.code == 0, "" if done.code == 0 else (said[-1] if said else f"exit code {done.code}")
-                    )
+                    return Answer(done.code == 0, _complaint(done))
         except (ToolMissing, WorldGone) as error:
             return Answer(None, error.what, error.hint)
         except KernelRefused as error:
@@ -173,6 +172,19 @@ class Prober:
 
 def _of_echo(result: EchoResult) -> Answer:
     return Answer(result.answered if result.measured else None, result.why)
+
+
+def _complaint(done: Completed) -> str:
+    """The last that a program said before it failed; empty if it did not."""
+    said = (done.err or done.out).strip().splitlines()
+    return "" if done.code == 0 else (said[-1] if said else f"exit code {done.code}")
+
+
+def _of_print(done: Completed, line: str) -> Answer:
+    said = done.out.removesuffix("\n")
+    if done.code != 0 or said == line:
+        return Answer(done.code == 0, _complaint(done))
+    return Answer(yes=False, why=f"it prints {said.splitlines()[0]!r}" if said else "it prints nothing")
 
 
 def _of_talk(question: SeenFrom, line: str | KernelRefused) -> Answer:

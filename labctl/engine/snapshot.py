@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import KernelRefused
+from labctl.model.kubeconfig import KUBECONFIG
 from labctl.model.lab import INTERNET, NETNS_FOLDER, VPC, Place
 from labctl.model.program import program_words
 from labctl.model.service import dns_pod
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _TABLES = ("filter", "nat", "mangle", "raw", "security")
 _SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
-_STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin", "/etc/netns", "/var/lib/kube-dns")
+# Of kubectl's folder only what it is told, not what it remembers of servers.
+_STATE_PATHS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin", "/etc/netns", "/var/lib/kube-dns", KUBECONFIG)
 _NETNS = "/run/netns"
 _BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 
@@ -168,8 +170,8 @@ def _node(kernel: Kernel, node: Node, names: _Names, owners: tuple[Container, ..
         "sysctls": {name: kernel.setting(node.place, name) for name in _SYSCTLS},
         "files": {
             path: content
-            for folder in (*_STATE_FOLDERS, _NETNS)
-            for path, content in _files(kernel, node, folder, names, owners).items()
+            for state in (*_STATE_PATHS, _NETNS)
+            for path, content in _files(kernel, node, state, names, owners).items()
         },
     }
 

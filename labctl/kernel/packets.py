@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from labctl.kernel.listener import Enter, Listener
     from labctl.model.lab import Place
-    from labctl.model.values import Heard
-    from labctl.model.values import NameAnswer, NameAsk
+    from labctl.model.values import Heard, NameAnswer, NameAsk
 
 # Seconds. An answer comes within 0.2 ms, or 16 ms with every core busy (measured); the rest is for worse machines.
 _GAPS = (0.010, 0.010, 0.100)  # the wait after each of the three requests

@@ -40,6 +40,8 @@ def find_tool(name: str) -> str | None:
 
 def missing(name: str) -> ToolMissing:
     """The error for a program that is not installed."""
+    if name == "kubectl":
+        return ToolMissing("kubectl is not installed", "./lab doctor --fix, then a new world: labctl reset")
     package = _PACKAGES.get(name.partition("-")[0], name)
     return ToolMissing(f"{name} is not installed", f"install the package {package}; labctl doctor names the command")
 

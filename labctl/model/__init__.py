@@ -9,6 +9,7 @@ if TYPE_CHECKING:
         INTERNET_TCP_PORT,
         Answer,
         Ping,
+        Prints,
         Probe,
         Reserved,
         Resolves,
@@ -24,8 +25,8 @@ _WHERE = {
     **dict.fromkeys(("INTERNET", "VPC", "Container", "Lab", "Node", "Place"), "lab"),
     **dict.fromkeys(
         (
-            *("INTERNET_TCP_PORT", "Answer", "Ping", "Probe", "Reserved", "Resolves", "RouteVia", "SeenFrom", "Spread"),
-            "Succeeds",
+            *("INTERNET_TCP_PORT", "Answer", "Ping", "Prints", "Probe", "Reserved", "Resolves", "RouteVia", "SeenFrom"),
+            *("Spread", "Succeeds"),
         ),
         "probe",
     ),
@@ -53,6 +54,7 @@ __all__ = [
     "Node",
     "Ping",
     "Place",
+    "Prints",
     "Probe",
     "Reserved",
     "Resolves",

@@ -111,7 +111,10 @@ class Files(Protocol):
         """Write a text file whole, or not at all (written beside it, then renamed)."""
 
     def exchange(self, path: str, lock: str, old: str, new: str) -> bool:
-        """Under flock(2) on the file or folder `lock`, make `path` hold `new` if it holds `old`; tell whether so."""
+        """Under flock(2) on the file or folder `lock`, make `path` hold `new` if it holds `old`; tell whether so.
+
+        Its mode stays as it is.
+        """
 
     def make_folder(self, path: str) -> None:
         """Make a folder and its parents; there already is success."""

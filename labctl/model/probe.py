@@ -36,6 +36,14 @@ class Succeeds(Value):
     argv: tuple[str, ...]
 
 
+class Prints(Value):
+    """Does this command, run at `source`, exit with 0 and print this line, and nothing else?"""
+
+    source: Place
+    argv: tuple[str, ...]
+    line: str
+
+
 class SeenFrom(Value):
     """Does a TCP connection from `source` to `target`:`port` work, and did the far end see `address`?"""
 
@@ -90,7 +98,7 @@ class Resolves(Value):
     code: str = "NOERROR"
 
 
-Question: TypeAlias = Ping | RouteVia | Succeeds | SeenFrom | Spread | Reserved | Resolves
+Question: TypeAlias = Ping | RouteVia | Succeeds | Prints | SeenFrom | Spread | Reserved | Resolves
 
 INTERNET_TCP_PORT = 5000
 """Where the internet host says, over bare TCP, from which address it saw the caller come."""

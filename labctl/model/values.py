@@ -61,11 +61,16 @@ class Neighbour(Value):
 
 
 class FileInfo(Value):
-    """What is at a path: `file`, `folder`, `link` or `other`; what a link says, and if a file may be run."""
+    """What is at a path: `file`, `folder`, `link` or `other`; what a link says, and if a file may be run.
+
+    `owner` is a uid as the world numbers it, `size` a file's in bytes.
+    """
 
     kind: str
     target: str = ""
     executable: bool = False
+    owner: int = 0
+    size: int = 0
 
 
 class Completed(Value):

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from labctl.resources.guest_network import GuestNetwork
     from labctl.resources.hairpin import Hairpin
     from labctl.resources.iptables import IptablesRule
+    from labctl.resources.kubeconfig.cluster import KubeconfigCluster
+    from labctl.resources.kubeconfig.context import KubeconfigContext
+    from labctl.resources.kubeconfig.current import CurrentContext
+    from labctl.resources.kubeconfig.file import KubeconfigFile
+    from labctl.resources.kubeconfig.user import KubeconfigUser
     from labctl.resources.netns_link import NetnsLink
     from labctl.resources.plugin import PluginConfiguration, PluginExecutable
     from labctl.resources.reservation import AddressStore, Reservation
@@ -33,6 +38,7 @@ _WHERE = {
     "Bridge": "labctl.resources.bridge",
     "CniResult": "labctl.resources.cni_result",
     "ContainerAddress": "labctl.resources.address",
+    "CurrentContext": "labctl.resources.kubeconfig.current",
     "DefaultRoute": "labctl.resources.route",
     "Folder": "labctl.resources.folder",
     "IptablesRule": "labctl.resources.iptables",
@@ -40,6 +46,10 @@ _WHERE = {
     "Guest": "labctl.resources.guest",
     "GuestNetwork": "labctl.resources.guest_network",
     "Hairpin": "labctl.resources.hairpin",
+    "KubeconfigCluster": "labctl.resources.kubeconfig.cluster",
+    "KubeconfigContext": "labctl.resources.kubeconfig.context",
+    "KubeconfigFile": "labctl.resources.kubeconfig.file",
+    "KubeconfigUser": "labctl.resources.kubeconfig.user",
     "NetnsLink": "labctl.resources.netns_link",
     "PluginConfiguration": "labctl.resources.plugin",
     "PluginExecutable": "labctl.resources.plugin",
@@ -70,12 +80,17 @@ __all__ = [
     "Bridge",
     "CniResult",
     "ContainerAddress",
+    "CurrentContext",
     "DefaultRoute",
     "Folder",
     "Guest",
     "GuestNetwork",
     "Hairpin",
     "IptablesRule",
+    "KubeconfigCluster",
+    "KubeconfigContext",
+    "KubeconfigFile",
+    "KubeconfigUser",
     "LinkAddress",
     "NetnsLink",
     "PluginConfiguration",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -126,6 +127,10 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
         "kubedns": _server_launcher(code, "labctl.kernel.kubedns", f"{sys.executable} -IB"),
         "serve-hostname": _server_launcher(code, "labctl.kernel.hostname_server"),
     }
+    # The wheel's, where ./lab could install it; without it the world has the machine's own, if there is one.
+    kubectl = Path(sys.executable).with_name("kubectl")
+    if kubectl.is_file():
+        programs["kubectl"] = f'#!/bin/sh\nexec {shlex.quote(str(kubectl))} "$@"\n'
     if backend:
         for name in ("iptables", "iptables-save", "iptables-restore"):
             own = name.replace("iptables", f"iptables-{backend}")
