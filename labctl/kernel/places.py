@@ -46,6 +46,11 @@ class Places:
         self._fd(place)
         return f"/proc/{self._keepers[str(place)].inside}/ns/net"
 
+    def started(self, place: Place) -> int | None:
+        """When the process began that keeps a place, in clock ticks since boot; None for a place that has only a name."""
+        keeper = self._keepers.get(str(place))
+        return keeper.started if keeper else None
+
     def identity(self, place: Place) -> int:
         """A number that is another one when the place's namespace is: its inode.
 

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from labctl.model.lab import Place
     from labctl.model.ports import Cloud, Files, Firewall, Net, Packets, Programs, Scanner
+    from labctl.model.values import MachineFacts, Standing
 
 Ask: TypeAlias = Callable[[str, tuple[object, ...], str, tuple[object, ...]], Any]
 
@@ -16,7 +19,7 @@ _LOOKS = frozenset(
         "link", "links", "addresses", "routes", "neighbours", "number_of", "route_to", "listeners",
         "info", "read", "names", "same_namespace",
         "table", "saved", "other_backend", "answering", "listed",
-        "forwards", "setting", "namespace_path", "look",
+        "forwards", "setting", "namespace_path", "look", "standings", "machine",
     }
 )  # fmt: skip  # a table of the ports' methods that look
 # What these change of a namespace; any other change of one may change all of it.
@@ -102,6 +105,14 @@ class RemoteKernel:
     def namespace_path(self, place: Place) -> str:
         """`/proc/PID/ns/net` as the world numbers it."""
         return cast("str", self.ask("", (), "namespace_path", (place,)))
+
+    def standings(self, places: Sequence[Place]) -> tuple[Standing | None, ...]:
+        """Look at the network namespaces of many places in one go."""
+        return cast("tuple[Standing | None, ...]", self.ask("", (), "standings", (tuple(places),)))
+
+    def machine(self) -> MachineFacts:
+        """What machine this is."""
+        return cast("MachineFacts", self.ask("", (), "machine", ()))
 
     def refresh(self) -> None:
         """Forget what was read."""

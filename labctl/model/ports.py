@@ -23,11 +23,13 @@ if TYPE_CHECKING:
         Heard,
         Link,
         Listener,
+        MachineFacts,
         NameAnswer,
         NameAsk,
         Neighbour,
         Route,
         Ruleset,
+        Standing,
     )
 
 
@@ -267,6 +269,12 @@ class Kernel(Protocol):
 
     def namespace_path(self, place: Place) -> str:
         """`/proc/PID/ns/net` of a place's first process, as the world numbers it (a runtime's `CNI_NETNS`)."""
+
+    def standings(self, places: Sequence[Place]) -> tuple[Standing | None, ...]:
+        """Look at the network namespaces of many places in one go; None for each that is not there."""
+
+    def machine(self) -> MachineFacts:
+        """What machine this is."""
 
     def refresh(self) -> None:
         """Forget what was read; the next look asks the kernel."""

@@ -162,3 +162,26 @@ class NameAnswer(Value):
     code: str
     data: tuple[str, ...] = ()
     why: str = ""
+
+
+class Standing(Value):
+    """A network namespace that stands: its number (an inode of nsfs), since when, and the address of its eth0.
+
+    `born` is in seconds since 1970: when the process that keeps it began, or, of one that has only a name, when it got
+    that name. `address` is empty where eth0 is missing or has none.
+    """
+
+    namespace: int
+    born: float
+    address: str = ""
+
+
+class MachineFacts(Value):
+    """What a node says of itself: all nodes of a lab are the same machine. `memory` is in KiB."""
+
+    release: str
+    system: str
+    architecture: str
+    processors: int
+    memory: int
+    boot: str
