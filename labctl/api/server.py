@@ -21,6 +21,7 @@ from labctl.engine.journal import read_events
 from labctl.errors import LabError, UsageError
 from labctl.kernel.machine import LinuxMachine
 from labctl.kernel.marker import is_inside
+from labctl.model.kubeconfig import API_ADDRESS, API_PORT, AUTHORITY_FILE, KEY_FILE, USERS
 from labctl.world.sandbox import Sandbox
 from labctl.world.state import State, world_id
 
@@ -60,24 +61,28 @@ def main() -> int:
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("kube-apiserver", description="The lab's world as Kubernetes objects, read-only.")
-    parser.add_argument("--bind-address", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--bind-address", default=API_ADDRESS)
+    parser.add_argument("--secure-port", type=int, default=API_PORT)
+    parser.add_argument("--tls-cert-file", default=AUTHORITY_FILE)
+    parser.add_argument("--tls-private-key-file", default=KEY_FILE)
     parser.add_argument("--patience", type=float, default=10.0, help="seconds that a slow caller has")
     return parser.parse_args(arguments)
 
 
 def _serve(options: argparse.Namespace, kernel: Kernel, world: World, state: State) -> None:
     hands = ThreadPoolExecutor(1)  # the agent answers one at a time
-    address = f"{options.bind_address}:{options.port}"
+    address = f"{options.bind_address}:{options.secure_port}"
     store = Store(_Looker(hands, _views(kernel, world, state)), int(time.time() * 1000))
-    api = Api(store, TOKENS, _version(), address, options.patience)
+    api = Api(store, tuple(user.token for user in USERS), _version(), address, options.patience)
     protocol = type("Protocol", (BoundedProtocol,), {"patience": options.patience})
     config = uvicorn.Config(
         make_app(api),
         host=options.bind_address,
-        port=options.port,
+        port=options.secure_port,
         loop="asyncio",
         http=protocol,
+        ssl_certfile=options.tls_cert_file,
+        ssl_keyfile=options.tls_private_key_file,
         ws="none",
         lifespan="off",
         log_config=None,

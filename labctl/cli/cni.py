@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from labctl.world.state import world_id
 from labctl.cli import complete
-from labctl.cli.session import Session, world_id
+from labctl.cli.session import Session
 from labctl.engine.look import look_at
 from labctl.engine.planner import make_plan
 from labctl.errors import UsageError

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from labctl.world.state import world_id
 from labctl.cli import complete
-from labctl.cli.session import Session, tell, world_id
+from labctl.cli.session import Session, tell
 from labctl.cli.ticker import ticking
 from labctl.errors import LabError, UsageError
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from labctl.world.state import world_id
 from labctl.cli.called import as_called
 from labctl.cli.progress import record_standing, spell_steps
-from labctl.cli.session import Session, tell, world_id
+from labctl.cli.session import Session, tell
 from labctl.cli.ticker import ticking
 from labctl.engine.events import Finished, Started
 from labctl.engine.hands import NetlinkHands

@@ -6,10 +6,10 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from labctl.world.state import world_id
 from labctl.cli.called import lesson_as_called
 from labctl.cli.progress import Recorder, record_standing
 from labctl.cli.scripts import script_of
-from labctl.cli.session import world_id
 from labctl.cli.tally import Tally, spelling_interruptions
 from labctl.engine.course import nodes_of
 from labctl.engine.hands import NetlinkHands, ShellHands

@@ -126,6 +126,7 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
         "labnet": plugin_launcher(code),
         "kubedns": _server_launcher(code, "labctl.kernel.kubedns", f"{sys.executable} -IB"),
         "serve-hostname": _server_launcher(code, "labctl.kernel.hostname_server"),
+        "kube-apiserver": _server_launcher(code, "labctl.api.server", f"{sys.executable} -IB"),
     }
     # The wheel's, where ./lab could install it; without it the world has the machine's own, if there is one.
     kubectl = Path(sys.executable).with_name("kubectl")
@@ -165,7 +166,7 @@ def _server_launcher(code: Path, module: str, interpreter: str = "") -> str:
         f"sys.path.insert(0, {str(code)!r})",
         f"from {module} import main",
         "",
-        "main()",
+        "sys.exit(main())",
     )
     return "".join(f"{line}\n" for line in lines)
 
