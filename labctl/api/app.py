@@ -102,32 +102,27 @@ class Api:
         """What is no object: discovery, the version, and whether we are alive."""
         if path and path[0] in _ALIVE:
             return Response("ok", media_type="text/plain")
-        whole = path in {("api",), ("apis",)}
-        form = accept.choose(header, _LISTS if whole else _PLAIN)
-        if form == accept.DISCOVERY:
-            media = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-            return _reply(discovery.aggregated(KINDS, core=path == ("api",)), told, media)
-        found: Json | None
-        match path:
-            case ():
-                found = {"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/version"]}
-            case ("version",):
-                found = self._version
-            case ("api",):
-                found = discovery.core_versions(self._address)
-            case ("apis",):
-                found = discovery.group_list(KINDS)
-            case ("api", version):
-                found = discovery.resource_list("", version, KINDS)
-            case ("apis", group):
-                found = discovery.one_group(group, KINDS)
-            case ("apis", group, version):
-                found = discovery.resource_list(group, version, KINDS)
-            case _:
-                found = None
+        found = self._document(path)
         if found is None:
             raise no_such_path()
+        whole = path in {("api",), ("apis",)}
+        if accept.choose(header, _LISTS if whole else _PLAIN) == accept.DISCOVERY:
+            media = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+            return _reply(discovery.aggregated(KINDS, core=path == ("api",)), told, media)
         return _reply(found, told)
+
+    def _document(self, path: tuple[str, ...]) -> Json | None:
+        match path:
+            case ():
+                return {"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/version"]}
+            case ("version",):
+                return self._version
+            case ("api",):
+                return discovery.core_versions(self._address)
+            case ("apis",):
+                return discovery.group_list(KINDS)
+            case _:
+                return discovery.find(path, KINDS)
 
     async def _objects(self, asked: Asked, told: Mapping[str, str], header: str) -> Response:
         form = accept.choose(header, _OBJECTS)

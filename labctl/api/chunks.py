@@ -1,4 +1,4 @@
-"""Lists in chunks (`limit` and `continue`): what is left of a list waits here under a token, as it was when it began."""
+"""Lists in chunks (`limit` and `continue`): what is left of one waits under a token, as it was when it began."""
 
 from __future__ import annotations
 

@@ -27,14 +27,26 @@ def group_list(kinds: Sequence[Kind]) -> Json:
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
-def one_group(group: str, kinds: Sequence[Kind]) -> Json | None:
+def find(path: tuple[str, ...], kinds: Sequence[Kind]) -> Json | None:
+    """A group, or one of its versions; None if there is nothing at this path."""
+    match path:
+        case ("api", version):
+            return _resources("", version, kinds)
+        case ("apis", group):
+            return _one_group(group, kinds)
+        case ("apis", group, version) if group:
+            return _resources(group, version, kinds)
+    return None
+
+
+def _one_group(group: str, kinds: Sequence[Kind]) -> Json | None:
     """`/apis/GROUP`; None if there is no such group."""
     if not group or group not in _groups(kinds):
         return None
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, kinds)}
 
 
-def resource_list(group: str, version: str, kinds: Sequence[Kind]) -> Json | None:
+def _resources(group: str, version: str, kinds: Sequence[Kind]) -> Json | None:
     """`/api/v1` and `/apis/GROUP/VERSION`; None if there is nothing in it."""
     found = [kind for kind in kinds if (kind.group, kind.version) == (group, version)]
     if not found:

@@ -12,34 +12,30 @@ def spell_age(born: float | None, now: float) -> str:
     return "<unknown>" if born is None else spell_duration(now - born)
 
 
+# Below how many seconds; the large unit, and the small one where that is shown too.
+_WORDS = (
+    (2 * _MINUTE, (1, "s"), None),
+    (10 * _MINUTE, (_MINUTE, "m"), (1, "s")),
+    (3 * _HOUR, (_MINUTE, "m"), None),
+    (8 * _HOUR, (_HOUR, "h"), (_MINUTE, "m")),
+    (2 * _DAY, (_HOUR, "h"), None),
+    (8 * _DAY, (_DAY, "d"), (_HOUR, "h")),
+    (2 * _YEAR, (_DAY, "d"), None),
+    (8 * _YEAR, (_YEAR, "y"), (_DAY, "d")),
+)
+
+
 def spell_duration(seconds: float) -> str:
     """Two figures that matter, and no more: `45s`, `2m30s`, `12m`, `3h5m`, `2d4h`, `1y20d`."""
     whole = int(seconds)
     if whole < -1:
         return "<invalid>"
     whole = max(whole, 0)
-    if whole < 2 * _MINUTE:
-        return f"{whole}s"
-    if whole < 10 * _MINUTE:
-        return _two(whole, _MINUTE, "m", 1, "s")
-    if whole < 3 * _HOUR:
-        return f"{whole // _MINUTE}m"
-    if whole < 8 * _HOUR:
-        return _two(whole, _HOUR, "h", _MINUTE, "m")
-    if whole < 2 * _DAY:
-        return f"{whole // _HOUR}h"
-    if whole < 8 * _DAY:
-        return _two(whole, _DAY, "d", _HOUR, "h")
-    if whole < 2 * _YEAR:
-        return f"{whole // _DAY}d"
-    if whole < 8 * _YEAR:
-        return _two(whole, _YEAR, "y", _DAY, "d")
+    for bound, (large, large_unit), small in _WORDS:
+        if whole < bound:
+            rest = whole % large // small[0] if small else 0
+            return f"{whole // large}{large_unit}" + (f"{rest}{small[1]}" if small and rest else "")
     return f"{whole // _YEAR}y"
-
-
-def _two(whole: int, large: int, large_unit: str, small: int, small_unit: str) -> str:
-    rest = whole % large // small
-    return f"{whole // large}{large_unit}" + (f"{rest}{small_unit}" if rest else "")
 
 
 def spell_time(seconds: float | None) -> str | None:

@@ -40,8 +40,8 @@ def check_caller(headers: Headers, tokens: Iterable[str]) -> None:
         raise forbidden(f'the Origin "{origin}" is foreign')
     match = _BEARER.fullmatch(headers.get("authorization", ""))
     shown = match[1].encode() if match else b""
-    # Each is compared, and each in a time that does not tell how much of it was right.
-    if not any([hmac.compare_digest(shown, each.encode()) for each in tokens]):
+    # In a time that does not tell how much of it was right.
+    if not any(hmac.compare_digest(shown, each.encode()) for each in tokens):
         raise unauthorized()
 
 

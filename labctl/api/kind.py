@@ -81,7 +81,7 @@ def describe(  # noqa: PLR0913 (all that metadata is made of)
     metadata: Json = {"name": name}
     if namespace:
         metadata["namespace"] = namespace
-    metadata["uid"] = str(uuid.uuid5(_UIDS, "/".join((view.world, namespace, name, identity))))
+    metadata["uid"] = str(uuid.uuid5(_UIDS, f"{view.world}/{namespace}/{name}/{identity}"))
     metadata["creationTimestamp"] = spell_time(born)
     if labels:
         metadata["labels"] = dict(labels)

@@ -18,7 +18,7 @@ LONGEST = 2048
 
 
 class Asked(Value):
-    """The objects of a kind: in one namespace or (empty) in all, one by its name or (empty) all; `beyond` is the rest."""
+    """The objects of a kind: in one namespace or (empty) in all, one by its name or (empty) all; then the rest."""
 
     kind: Kind
     namespace: str = ""

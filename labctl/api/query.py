@@ -65,9 +65,7 @@ def read_parameters(raw: bytes) -> dict[str, str]:
     if len(raw) > _LONGEST:
         raise bad_request(f"the query has more than {_LONGEST} characters")
     try:
-        pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS
-        )
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
     except ValueError:
         raise bad_request("the query cannot be read: it has too many parameters, or is not UTF-8") from None
     return dict(reversed(pairs))

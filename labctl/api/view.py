@@ -78,7 +78,9 @@ class SeenService(Value):
 class View:
     """One look. Each part is looked up when it is first asked for."""
 
-    def __init__(self, kernel: Kernel, lab: Lab, world: str, born: float, journal: Callable[[], tuple[Event, ...]]) -> None:
+    def __init__(
+        self, kernel: Kernel, lab: Lab, world: str, born: float, journal: Callable[[], tuple[Event, ...]]
+    ) -> None:
         """`world` names this very world, `born` is when it began; `journal` gives what labctl did in it."""
         self.lab, self.world, self.born = lab, world, born
         self._kernel, self._journal = kernel, journal
@@ -169,7 +171,7 @@ class View:
     @cached_property
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces that every cluster has, and those in which something is."""
-        used = {each.namespace for each in (*self.pods, *self.services)}
+        used = {each.namespace for each in self.pods} | {each.namespace for each in self.services}
         return tuple(sorted({DEFAULT, SYSTEM} | used))
 
     @cached_property

@@ -18,6 +18,8 @@ from labctl.api.status import Refusal, bad_request
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
+
 MOST_HEAD = 16384
 """Bytes of a request's first line and headers."""
 
@@ -42,15 +44,15 @@ class BoundedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is awaited any more."""
-        self._head = _cancel(self._head)
-        self._reader = _cancel(self._reader)
+        self._head = _cancelled(self._head)
+        self._reader = _cancelled(self._reader)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """A head that has begun has to end, however often a byte of it comes."""
         super().data_received(data)
         if self.transport.is_closing() or self.conn.their_state is not h11.IDLE:
-            self._head = _cancel(self._head)
+            self._head = _cancelled(self._head)
         elif self._head is None:
             self._await_head()
 
@@ -61,7 +63,7 @@ class BoundedProtocol(H11Protocol):
 
     def resume_writing(self) -> None:
         """It does again."""
-        self._reader = _cancel(self._reader)
+        self._reader = _cancelled(self._reader)
         super().resume_writing()
 
     def _await_head(self) -> None:
@@ -82,10 +84,11 @@ class BoundedProtocol(H11Protocol):
             self._refuse(bad_request(f"{msg.rstrip('.')}: {error}" if error else msg))
 
     def _refuse(self, refusal: Refusal) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
             # An application that is still at work on it has nobody to answer any more.
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+            cycle.disconnected = True
+            cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             body = json.dumps(refusal.as_json(), separators=(",", ":")).encode() + b"\n"
             headers = [
@@ -102,6 +105,8 @@ class BoundedProtocol(H11Protocol):
         self.transport.close()
 
 
-def _cancel(timer: asyncio.TimerHandle | None) -> None:
+def _cancelled(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:
+    """Nothing, in place of a timer that need not run any more."""
     if timer is not None:
         timer.cancel()
+    return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from labctl.world.state import world_id
 from labctl.cli.called import as_called
 from labctl.cli.progress import record_standing, spell_steps
 from labctl.cli.session import Session, tell
@@ -16,6 +15,7 @@ from labctl.engine.look import Survey
 from labctl.engine.report import Outcome, exit_code
 from labctl.engine.runner import Runner
 from labctl.engine.undoer import Undoer
+from labctl.world.state import world_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -50,7 +50,7 @@ def read_events(path: Path, world: str) -> tuple[Event, ...]:
     Raises:
         KernelRefused: it cannot be read, or is no journal.
     """
-    if not path.is_file():
+    if not path.is_file() or not path.stat().st_size:  # nobody has written anything yet
         return ()
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)) as database:

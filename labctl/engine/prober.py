@@ -8,7 +8,19 @@ from labctl.engine.names import ask_names
 from labctl.engine.spread import ask_spread
 from labctl.errors import KernelRefused, ToolMissing, WorldGone
 from labctl.model.lab import NETNS_FOLDER, Container, Place
-from labctl.model.probe import Answer, Ping, Prints, Probe, Reserved, Resolves, RouteVia, SeenFrom, Spread, Succeeds
+from labctl.model.probe import (
+    Answer,
+    Ping,
+    Prints,
+    Probe,
+    Reserved,
+    Resolves,
+    RouteVia,
+    SeenFrom,
+    Shows,
+    Spread,
+    Succeeds,
+)
 from labctl.model.store import reserved_address
 
 if TYPE_CHECKING:
@@ -94,13 +106,15 @@ class Prober:
         heard = self._kernel.packets.converse_all(asks)
         return {number: _of_talk(question, line) for (number, question), line in zip(talks.items(), heard, strict=True)}
 
-    def _ask_one(self, question: RouteVia | Succeeds | Prints) -> Answer:
+    def _ask_one(self, question: RouteVia | Succeeds | Prints | Shows) -> Answer:
         try:
             match question:
                 case RouteVia(source, target, device):
                     return self._ask_route(source, target, device)
                 case Prints(source, argv, line):
                     return _of_print(self._kernel.programs(source).run(argv), line)
+                case Shows(source, argv, containers):
+                    return self._ask_shown(self._kernel.programs(source).look(argv), containers)
                 case Succeeds(source, argv):
                     done = self._kernel.programs(source).run(argv)
                     return Answer(done.code == 0, _complaint(done))
@@ -114,6 +128,19 @@ class Prober:
         if route is None:
             return Answer(yes=False, why=f"{source} has no route to {target}")
         return Answer(route.device == device, "" if route.device == device else f"it leaves by {route.device}")
+
+    def _ask_shown(self, done: Completed, containers: Sequence[Container]) -> Answer:
+        """Whether a program shows all addresses that these containers have now; who has none has none to show."""
+        if done.code != 0:
+            return Answer(yes=False, why=_complaint(done))
+        shown = set(done.out.split())
+        standings = self._kernel.standings([each.place for each in containers])
+        for container, standing in zip(containers, standings, strict=True):
+            if standing is None:
+                return Answer(yes=False, why=f"there is no container {container.name}")
+            if standing.address and standing.address not in shown:
+                return Answer(yes=False, why=f"{standing.address}, which {container.name} has, is not among them")
+        return Answer(yes=True)
 
     def _ask_reserved(self, homes: dict[int, Reserved]) -> dict[int, Answer]:
         """Who answers for an address must have it in its own namespace; nobody answering is fine too."""

@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import KernelRefused
-from labctl.model.kubeconfig import KUBECONFIG
+from labctl.model.kubeconfig import AUTHORITY_FILE, KEY_FILE, KUBECONFIG
 from labctl.model.lab import INTERNET, NETNS_FOLDER, VPC, Place
+from labctl.model.objects import my_pod
 from labctl.model.program import program_words
 from labctl.model.service import dns_pod
 
@@ -21,7 +22,10 @@ SCHEMA = 1
 _TABLES = ("filter", "nat", "mangle", "raw", "security")
 _SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
 # Of kubectl's folder only what it is told, not what it remembers of servers.
-_STATE_PATHS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin", "/etc/netns", "/var/lib/kube-dns", KUBECONFIG)
+_STATE_PATHS = (
+    *("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin", "/etc/netns", "/var/lib/kube-dns"),
+    *(KUBECONFIG, AUTHORITY_FILE, KEY_FILE),
+)
 _NETNS = "/run/netns"
 _BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 
@@ -66,8 +70,8 @@ def spell(snapshot: dict[str, Any]) -> str:
 
 def _containers(kernel: Kernel, lab: Lab, node: Node) -> tuple[Container, ...]:
     """The node's containers, and those that the lab's own runtime has made, if it has."""
-    guests = (lab.guest(node), *([pod] if (pod := dns_pod(lab)).node == node.name else []))
-    return (*node.containers, *(guest for guest in guests if _is_made(kernel, guest)))
+    pods = (each for each in (dns_pod(lab), my_pod(lab)) if each.node == node.name)
+    return (*node.containers, *(each for each in (lab.guest(node), *pods) if _is_made(kernel, each)))
 
 
 def _is_made(kernel: Kernel, guest: Container) -> bool:
@@ -108,6 +112,8 @@ class _Names:
     def text(self, text: str) -> str:
         for path, name in self._paths.items():
             text = re.sub(re.escape(path) + r"(?!\w)", name, text)
+        # Keys are drawn, and so are the certificates that belong to them.
+        text = re.sub(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", r"<\1>", text, flags=re.DOTALL)
         return re.sub(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", lambda found: self._macs.get(found[0], found[0]), text)
 
 

@@ -47,7 +47,7 @@ class Places:
         return f"/proc/{self._keepers[str(place)].inside}/ns/net"
 
     def started(self, place: Place) -> int | None:
-        """When the process began that keeps a place, in clock ticks since boot; None for a place that has only a name."""
+        """When the keeper of a place began, in clock ticks since boot; None for a place that has only a name."""
         keeper = self._keepers.get(str(place))
         return keeper.started if keeper else None
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Resolves,
         RouteVia,
         SeenFrom,
+        Shows,
         Spread,
         Succeeds,
     )
@@ -26,7 +27,7 @@ _WHERE = {
     **dict.fromkeys(
         (
             *("INTERNET_TCP_PORT", "Answer", "Ping", "Prints", "Probe", "Reserved", "Resolves", "RouteVia", "SeenFrom"),
-            *("Spread", "Succeeds"),
+            *("Shows", "Spread", "Succeeds"),
         ),
         "probe",
     ),
@@ -60,6 +61,7 @@ __all__ = [
     "Resolves",
     "RouteVia",
     "SeenFrom",
+    "Shows",
     "Spread",
     "Step",
     "Succeeds",

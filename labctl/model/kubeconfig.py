@@ -75,3 +75,5 @@ CONTEXTS = (
 )
 CURRENT = MY_CONTEXT
 """The context that the notes start using."""
+PROXY_CONTEXT = CONTEXTS[0]
+"""As whom `kubectl proxy` asks, whichever context is current."""

@@ -44,6 +44,14 @@ class Prints(Value):
     line: str
 
 
+class Shows(Value):
+    """Does this command, run at `source`, exit with 0 and print the addresses that these containers really have?"""
+
+    source: Place
+    argv: tuple[str, ...]
+    containers: tuple[Container, ...]
+
+
 class SeenFrom(Value):
     """Does a TCP connection from `source` to `target`:`port` work, and did the far end see `address`?"""
 
@@ -98,7 +106,7 @@ class Resolves(Value):
     code: str = "NOERROR"
 
 
-Question: TypeAlias = Ping | RouteVia | Succeeds | Prints | SeenFrom | Spread | Reserved | Resolves
+Question: TypeAlias = Ping | RouteVia | Succeeds | Prints | Shows | SeenFrom | Spread | Reserved | Resolves
 
 INTERNET_TCP_PORT = 5000
 """Where the internet host says, over bare TCP, from which address it saw the caller come."""

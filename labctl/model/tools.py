@@ -39,6 +39,7 @@ TOOLS = (
     Tool("ping", ("-V",), "a learner has no packets to send without it"),
     Tool("nft", purpose="it shows which rule dropped a packet"),
     Tool("jq"),
+    Tool("openssl", ("version",)),
     Tool("unshare", purpose="with it a learner makes namespaces by hand"),
     Tool("bash", purpose="labctl shell, and --via shell, run it"),
     Tool("sleep", purpose="the process that keeps each namespace alive", applet=True),

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from labctl.model.store import RESULTS_FOLDER, store_folder
     from labctl.resources.address import ContainerAddress, LinkAddress
     from labctl.resources.bridge import Bridge
+    from labctl.resources.certificate import Certificate
     from labctl.resources.cni_result import CniResult
     from labctl.resources.folder import Folder
     from labctl.resources.guest import Guest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from labctl.resources.kubeconfig.current import CurrentContext
     from labctl.resources.kubeconfig.file import KubeconfigFile
     from labctl.resources.kubeconfig.user import KubeconfigUser
+    from labctl.resources.kubectl_proxy import KubectlProxy
     from labctl.resources.netns_link import NetnsLink
     from labctl.resources.plugin import PluginConfiguration, PluginExecutable
     from labctl.resources.reservation import AddressStore, Reservation
@@ -36,6 +38,7 @@ _WHERE = {
     "RESULTS_FOLDER": "labctl.model.store",
     "AddressStore": "labctl.resources.reservation",
     "Bridge": "labctl.resources.bridge",
+    "Certificate": "labctl.resources.certificate",
     "CniResult": "labctl.resources.cni_result",
     "ContainerAddress": "labctl.resources.address",
     "CurrentContext": "labctl.resources.kubeconfig.current",
@@ -49,6 +52,7 @@ _WHERE = {
     "KubeconfigCluster": "labctl.resources.kubeconfig.cluster",
     "KubeconfigContext": "labctl.resources.kubeconfig.context",
     "KubeconfigFile": "labctl.resources.kubeconfig.file",
+    "KubectlProxy": "labctl.resources.kubectl_proxy",
     "KubeconfigUser": "labctl.resources.kubeconfig.user",
     "NetnsLink": "labctl.resources.netns_link",
     "PluginConfiguration": "labctl.resources.plugin",
@@ -78,6 +82,7 @@ __all__ = [
     "RESULTS_FOLDER",
     "AddressStore",
     "Bridge",
+    "Certificate",
     "CniResult",
     "ContainerAddress",
     "CurrentContext",
@@ -91,6 +96,7 @@ __all__ = [
     "KubeconfigContext",
     "KubeconfigFile",
     "KubeconfigUser",
+    "KubectlProxy",
     "LinkAddress",
     "NetnsLink",
     "PluginConfiguration",

@@ -68,7 +68,7 @@ class Certificate(Value):
 
     @property
     def _making(self) -> tuple[str, ...]:
-        """One command (openssl-req(1)): an elliptic key, which takes no time to make, and a certificate signed by it."""
+        """One command (openssl-req(1)): an elliptic key, which is made at once, and a certificate signed by it."""
         return (
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
             *("-days", _DAYS, "-subj", f"/CN={self.owner}"),

@@ -67,7 +67,9 @@ def _event(view: View, found: _Objects, entry: Entry) -> Json | None:
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": describe(view, name, about.get("namespace", DEFAULT), identity=f"{entry.at} {entry.what}", born=moment),
+        "metadata": describe(
+            view, name, about.get("namespace", DEFAULT), identity=f"{entry.at} {entry.what}", born=moment
+        ),
         "involvedObject": about,
         "reason": _REASONS.get(action, "TookBack"),
         "message": f"{action.replace('_', ' ')} {key}",

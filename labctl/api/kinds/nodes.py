@@ -15,6 +15,15 @@ _ROLE = "node-role.kubernetes.io/"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # Network, bridge and broadcast address are no pod's.
 _TAKEN = 3
+# The kubelet's own words.
+_PLUGGED = ("KubeletReady", "a runtime finds its network in /etc/cni/net.d")
+_UNPLUGGED = (
+    "KubeletNotReady",
+    (
+        "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message: cni plugin not "
+        "initialized"
+    ),
+)
 
 
 def _find(view: View) -> list[Json]:
@@ -40,9 +49,7 @@ def _node(view: View, seen: SeenNode) -> Json:
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": describe(
-            view, name, identity=str(seen.standing.namespace), born=seen.standing.born, labels=labels
-        ),
+        "metadata": describe(view, name, identity=str(seen.standing.namespace), born=seen.standing.born, labels=labels),
         "spec": {"podCIDR": pod_range, "podCIDRs": [pod_range]},
         "status": {
             "capacity": room,
@@ -71,12 +78,7 @@ def _node(view: View, seen: SeenNode) -> Json:
 
 def _ready(seen: SeenNode) -> Json:
     """As the kubelet decides it: a runtime that finds no network for its containers is not ready."""
-    reason, message = (
-        ("KubeletReady", "a runtime finds its network in /etc/cni/net.d")
-        if seen.ready
-        else ("KubeletNotReady", "container runtime network not ready: NetworkReady=false "
-              "reason:NetworkPluginNotReady message: cni plugin not initialized")
-    )  # fmt: skip  # a pair of two
+    reason, message = _PLUGGED if seen.ready else _UNPLUGGED
     return {
         "type": "Ready",
         "status": "True" if seen.ready else "False",
