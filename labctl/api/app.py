@@ -1,4 +1,7 @@
-"""The application: takes a request apart, has it looked up, and puts the answer together (starlette)."""
+"""The application: takes a request apart, has it looked up, and puts the answer together.
+
+Requests and answers are starlette's; its router is not used, for it answers by itself, and not with a `Status`.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,12 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Mount
 
 from labctl.api import accept, discovery, paths
 from labctl.api.chunks import Chunks
-from labctl.api.gate import check_caller, read_body
+from labctl.api.gate import check_caller, check_head, read_body
 from labctl.api.kinds import KINDS
 from labctl.api.query import Query, read_parameters, read_query
 from labctl.api.status import Refusal, internal_error, method_not_allowed, no_method_here, no_such_path, not_found
@@ -62,6 +63,7 @@ class Api:
 
     async def _answer(self, request: Request) -> Response:
         try:
+            check_head(request.scope)
             check_caller(request.headers, self._tokens)
             await read_body(request, self._patience)
         except Refusal as refusal:
@@ -207,8 +209,3 @@ def _refuse(refusal: Refusal, headers: Mapping[str, str]) -> Response:
 def _spell(found: Any, *, pretty: bool = False) -> bytes:  # noqa: ANN401 (whatever JSON can say)
     text = json.dumps(found, indent=2) if pretty else json.dumps(found, separators=(",", ":"))
     return text.encode() + b"\n"
-
-
-def make_app(api: Api) -> Starlette:
-    """All paths are the API's."""
-    return Starlette(routes=[Mount("/", app=api)])

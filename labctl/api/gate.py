@@ -11,18 +11,34 @@ import hmac
 import re
 from typing import TYPE_CHECKING
 
-from labctl.api.status import bad_request, forbidden, timed_out, too_large, unauthorized
+from labctl.api.status import bad_request, forbidden, head_too_large, timed_out, too_large, unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from starlette.datastructures import Headers
     from starlette.requests import Request
+    from starlette.types import Scope
 
-MOST_BODY = 1 << 20
+MOST_HEAD, MOST_BODY = 16384, 1 << 20
+"""Bytes of a request's target and headers, and of what follows them."""
+
 _HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
 _ORIGIN = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
+
+
+def check_head(scope: Scope) -> None:
+    """Bound the head of a request that came in one piece; one that comes bit by bit is bounded while it comes.
+
+    Raises:
+        Refusal: 431 (RFC 6585, 5); 400 for another version of HTTP.
+    """
+    if scope["http_version"] not in ("1.0", "1.1"):
+        raise bad_request(f"HTTP/{scope['http_version']} is not spoken here")
+    parts = (scope["raw_path"], scope["query_string"], *(part for header in scope["headers"] for part in header))
+    if sum(len(part) for part in parts) > MOST_HEAD:
+        raise head_too_large(MOST_HEAD)
 
 
 def check_caller(headers: Headers, tokens: Iterable[str]) -> None:

@@ -34,11 +34,13 @@ def segments(raw: bytes) -> tuple[str, ...]:
     """
     if not raw.startswith(b"/") or len(raw) > LONGEST:
         raise bad_request("the request's target is not a path")
+    if raw == b"/":
+        return ()
     try:
         found = [unquote_to_bytes(each).decode() for each in raw[1:].removesuffix(b"/").split(b"/")]
     except UnicodeDecodeError:
         raise bad_request("the request's path is not UTF-8") from None
-    return tuple(found) if found != [""] else ()
+    return tuple(found)
 
 
 def find(path: tuple[str, ...], kinds: Iterable[Kind]) -> Asked | None:

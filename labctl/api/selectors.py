@@ -197,7 +197,7 @@ def parse_fields(text: str, known: frozenset[str]) -> tuple[FieldTerm, ...]:
         field, operator, value = match.groups()
         if field not in known:
             raise bad_request(f"field label not supported: {field}")
-        if re.search(r"\\[^\\,=]", value):
+        if not re.fullmatch(r"(?:\\[\\,=]|[^\\])*", value):
             raise bad_request(f"invalid field selector: invalid escape sequence in '{part}'")
         terms.append(FieldTerm(field, re.sub(r"\\(.)", r"\1", value), operator != "!="))
     return tuple(terms)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from labctl.api.app import Api, make_app
+from labctl.api.app import Api
+from labctl.api.gate import MOST_HEAD
 from labctl.api.store import Store
 from labctl.api.view import View
-from labctl.api.wire import MOST_HEAD, BoundedProtocol
+from labctl.api.wire import BoundedProtocol
 from labctl.engine.journal import read_events
 from labctl.errors import LabError, UsageError
 from labctl.kernel.machine import LinuxMachine
@@ -76,7 +77,7 @@ def _serve(options: argparse.Namespace, kernel: Kernel, world: World, state: Sta
     api = Api(store, tuple(user.token for user in USERS), _version(), address, options.patience)
     protocol = type("Protocol", (BoundedProtocol,), {"patience": options.patience})
     config = uvicorn.Config(
-        make_app(api),
+        api,
         host=options.bind_address,
         port=options.secure_port,
         loop="asyncio",

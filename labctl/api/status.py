@@ -81,6 +81,11 @@ def too_large(bound: int) -> Refusal:
     return Refusal(413, "RequestEntityTooLarge", f"Request entity too large: limit is {bound}")
 
 
+def head_too_large(bound: int) -> Refusal:
+    """The target or the headers are larger than anything that could make sense."""
+    return Refusal(431, "BadRequest", f"the request's head is larger than {bound} bytes")
+
+
 def timed_out(message: str) -> Refusal:
     """The caller was too slow."""
     return Refusal(408, "Timeout", message)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from labctl.api.status import Refusal, bad_request
+from labctl.api.gate import MOST_HEAD
+from labctl.api.status import bad_request, head_too_large, timed_out
 
 if TYPE_CHECKING:
     import asyncio
 
     from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
-MOST_HEAD = 16384
-"""Bytes of a request's first line and headers."""
+    from labctl.api.status import Refusal
 
 _HEAD_TOO_LARGE = 431  # RFC 6585, 5
 
@@ -72,14 +72,14 @@ class BoundedProtocol(H11Protocol):
     def _give_up(self) -> None:
         self._head = None
         if not self.transport.is_closing():
-            self._refuse(Refusal(408, "Timeout", "the request did not come in time"))
+            self._refuse(timed_out("the request did not come in time"))
 
     def send_400_response(self, msg: str) -> None:
         """Say it as a `Status`; uvicorn calls this while it handles what h11 raised."""
         error = sys.exception()
         hint = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 400
         if hint == _HEAD_TOO_LARGE:
-            self._refuse(Refusal(431, "BadRequest", f"the request's head is larger than {MOST_HEAD} bytes"))
+            self._refuse(head_too_large(MOST_HEAD))
         else:
             self._refuse(bad_request(f"{msg.rstrip('.')}: {error}" if error else msg))
 
