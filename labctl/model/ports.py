@@ -234,6 +234,7 @@ class Packets(Protocol):
 
         An error stands for what could not be told.
         """
+
     def ask_names(self, asks: Sequence[NameAsk]) -> tuple[NameAnswer | KernelRefused, ...]:
         """Ask nameservers over UDP, side by side; an error where it could not be told whether one answers."""
 
