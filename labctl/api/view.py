@@ -7,13 +7,21 @@ A pod is a network namespace: of a container that the world was made with, or on
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused
-from labctl.model.lab import NETNS_FOLDER, Container, Place
+from labctl.model.kubeconfig import PROXY_WORDS
+from labctl.model.lab import NETNS_FOLDER, Container
+from labctl.model.naming import CLUSTER_DOMAIN, SERVICES_FOLDER, Endpoint, read_entry, split_file_name
+from labctl.model.program import program_words
+from labctl.model.resolver import NETNS_FILES, read_resolver, resolver_path
+from labctl.model.service import DNS_POD, dns_pod
+from labctl.model.service_chains import SERVICES
 from labctl.model.value import Value
+from labctl.resources.service_reading.portals import read_portals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,13 +29,14 @@ if TYPE_CHECKING:
     from labctl.engine.journal import Event
     from labctl.model.lab import Lab, Node
     from labctl.model.ports import Kernel
+    from labctl.model.service_chains import Portal
     from labctl.model.values import MachineFacts, Standing
 
 DEFAULT, SYSTEM = "default", "kube-system"
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 """What a name must be to appear in the API: a DNS label (RFC 1123)."""
 _NETWORKS = "/etc/cni/net.d"
-_CHAIN = "KUBE-SERVICES"
+_SERVICES_DOMAIN = f"svc.{CLUSTER_DOMAIN}"
 # As long as the real API server keeps them (kube-apiserver --event-ttl).
 _EVENTS_KEPT = timedelta(hours=1)
 
@@ -61,18 +70,19 @@ class SeenPort(Value):
     name: str
     port: int
     target_port: int
-    protocol: str = "TCP"
+    protocol: str = "tcp"
     node_port: int = 0
 
 
 class SeenService(Value):
-    """A Service, as the nodes' rules (or, headless, the files of the DNS) have it; `endpoints` are addresses."""
+    """A Service as the nodes' rules have it; one without an address (headless, or another's name) as the DNS has it."""
 
     namespace: str
     name: str
     cluster_ip: str
     ports: tuple[SeenPort, ...]
-    endpoints: tuple[str, ...]
+    endpoints: tuple[Endpoint, ...]
+    external_name: str = ""
 
 
 class View:
@@ -108,7 +118,8 @@ class View:
     @cached_property
     def pods(self) -> tuple[SeenPod, ...]:
         """All pods: containers by their namespaces, then the components of kube-system that are none."""
-        return tuple(sorted((*self._containers(), *self._proxies()), key=lambda each: (each.namespace, each.name)))
+        found = (*self._containers(), *self._proxies(), *self._dashboards())
+        return tuple(sorted(found, key=lambda each: (each.namespace, each.name)))
 
     def _containers(self) -> Iterator[SeenPod]:
         containers = (*self.lab.containers, *self._guests())
@@ -120,13 +131,13 @@ class View:
             seen.add(standing.namespace)
             made_by = "topology" if number < born_with_world else "runtime"
             yield SeenPod(
-                self.namespace_of(container),
+                self._namespace_of(container),
                 container.name,
                 self.lab.node(container.node),
                 standing.address,
                 str(standing.namespace),
                 standing.born,
-                (("labctl/made-by", made_by),),
+                (("k8s-app", DNS_POD),) if container == dns_pod(self.lab) else (("labctl/made-by", made_by),),
             )
 
     def _guests(self) -> tuple[Container, ...]:
@@ -139,34 +150,83 @@ class View:
             if name not in known and LABEL.fullmatch(name)
         )
 
-    def namespace_of(self, container: Container) -> str:
-        """The Kubernetes namespace that a container is in."""
-        del container
-        return DEFAULT
+    def _namespace_of(self, container: Container) -> str:
+        """The Kubernetes namespace of a container: the kubelet has told it, as the first domain that it searches."""
+        if container == dns_pod(self.lab):
+            return SYSTEM
+        if container.name not in self._resolved:
+            return DEFAULT
+        text = self._kernel.files(container.node).read(resolver_path(container.name)) or ""
+        domains = (each.partition(".") for each in read_resolver(text).search)
+        found = (name for name, _, rest in domains if rest == _SERVICES_DOMAIN and LABEL.fullmatch(name))
+        return next(found, DEFAULT)
+
+    @cached_property
+    def _resolved(self) -> frozenset[str]:
+        """The containers that have a resolv.conf of their own; all nodes show the same /etc."""
+        return frozenset(self._kernel.files(self.lab.nodes[0].name).names(NETNS_FILES))
+
+    @cached_property
+    def _rules(self) -> tuple[tuple[SeenNode, str], ...]:
+        """The packet filter of each node that can be read, as `iptables-save` prints it."""
+        found = []
+        for seen in self.nodes:
+            with suppress(KernelRefused):
+                found.append((seen, self._kernel.firewall(seen.node.name).saved()))
+        return tuple(found)
 
     def _proxies(self) -> Iterator[SeenPod]:
-        """kube-proxy in iptables mode is its rules; where the chains stand, it does its work."""
-        for seen in self.nodes:
-            try:
-                table = self._kernel.firewall(seen.node.name).table("nat")
-            except KernelRefused:
-                continue
-            if any(chain == _CHAIN for chain, _ in table.policies):
-                yield SeenPod(
-                    SYSTEM,
-                    f"kube-proxy-{seen.node.name}",
-                    seen.node,
-                    seen.standing.address,
-                    f"{seen.standing.namespace}/{_CHAIN}",
-                    None,
-                    (("k8s-app", "kube-proxy"),),
-                    host_network=True,
-                )
+        """kube-proxy in iptables mode is its rules: where the chains stand, it does its work."""
+        for seen, saved in self._rules:
+            if f"\n:{SERVICES} " in saved:
+                identity = f"{seen.standing.namespace}/{SERVICES}"
+                yield self._component("kube-proxy", seen, identity, None, f"kube-proxy-{seen.node.name}")
+
+    def _dashboards(self) -> Iterator[SeenPod]:
+        """What the notes reach through `kubectl proxy` on the first node, while that runs."""
+        for seen in self.nodes[:1]:
+            listeners = self._kernel.net(seen.node.place).listeners()
+            proxies = [each for each in listeners if program_words(each.argv)[:2] == PROXY_WORDS]
+            for each in proxies[:1]:
+                born = self._kernel.began(each.pid)
+                yield self._component("kubernetes-dashboard", seen, f"{each.pid}/{born}", born)
+
+    def _component(self, app: str, seen: SeenNode, identity: str, born: float | None, name: str = "") -> SeenPod:
+        """A part of kube-system that lives in a node's own network."""
+        labels = (("k8s-app", app),)
+        address = seen.standing.address
+        return SeenPod(SYSTEM, name or app, seen.node, address, identity, born, labels, host_network=True)
 
     @cached_property
     def services(self) -> tuple[SeenService, ...]:
-        """The Services that the nodes' rules and the DNS know."""
-        return ()
+        """The Services that the nodes' rules know, and those that only the DNS does, as they have no address."""
+        found = {(each.namespace, each.name): each for each in (*self._named_services(), *self._proxied_services())}
+        return tuple(found[key] for key in sorted(found))
+
+    def _proxied_services(self) -> Iterator[SeenService]:
+        for _, saved in reversed(self._rules):  # of what nodes know differently, the first node's counts
+            by_service: dict[tuple[str, str], list[Portal]] = {}
+            for portal in read_portals(saved):
+                namespace, _, name = portal.name.partition(":")[0].partition("/")
+                if LABEL.fullmatch(namespace) and LABEL.fullmatch(name):
+                    by_service.setdefault((namespace, name), []).append(portal)
+            for (namespace, name), portals in by_service.items():
+                addresses = dict.fromkeys(backend.address for portal in portals for backend in portal.backends)
+                endpoints = tuple(Endpoint(each) for each in addresses)
+                ports = tuple(_port_of(portal) for portal in portals)
+                yield SeenService(namespace, name, portals[0].address, ports, endpoints)
+
+    def _named_services(self) -> Iterator[SeenService]:
+        files = self._kernel.files(self.lab.nodes[0].name)
+        for file_name in files.names(SERVICES_FOLDER):
+            info = files.info(f"{SERVICES_FOLDER}/{file_name}")
+            if split_file_name(file_name) is None or info is None or info.kind != "file":
+                continue
+            with suppress(ValueError):  # of what DNS does not understand, it tells nothing either
+                entry = read_entry(file_name, files.read(f"{SERVICES_FOLDER}/{file_name}") or "")
+                if not entry.cluster_ip:
+                    ports = tuple(SeenPort(each.name, each.number, each.number, each.protocol) for each in entry.ports)
+                    yield SeenService(entry.namespace, entry.name, "", ports, entry.endpoints, entry.external_name)
 
     @cached_property
     def namespaces(self) -> tuple[str, ...]:
@@ -180,6 +240,7 @@ class View:
         oldest = (datetime.now(UTC) - _EVENTS_KEPT).isoformat(timespec="milliseconds")
         return tuple(each for each in self._journal() if each.kind in ("did", "took_back") and each.at >= oldest)
 
-    def pod_at(self, place: Place) -> SeenPod | None:
-        """The pod whose namespace a place is."""
-        return next((each for each in self.pods if Place(each.node.name, each.name) == place), None)
+
+def _port_of(portal: Portal) -> SeenPort:
+    target = portal.backends[0].port if portal.backends else portal.port
+    return SeenPort(portal.name.partition(":")[2], portal.port, target, portal.protocol, portal.node_port)

@@ -97,6 +97,12 @@ class LocalKernel:
 
         return tuple(look_at_namespace(self._places, place) for place in places)
 
+    def began(self, pid: int) -> float | None:
+        """When a process began, in seconds since 1970."""
+        from labctl.kernel.standings import began
+
+        return began(pid)
+
     def machine(self) -> MachineFacts:
         """What machine this is."""
         from labctl.kernel.standings import read_machine

@@ -19,7 +19,7 @@ _LOOKS = frozenset(
         "link", "links", "addresses", "routes", "neighbours", "number_of", "route_to", "listeners",
         "info", "read", "names", "same_namespace",
         "table", "saved", "other_backend", "answering", "listed",
-        "forwards", "setting", "namespace_path", "look", "standings", "machine",
+        "forwards", "setting", "namespace_path", "look", "standings", "began", "machine",
     }
 )  # fmt: skip  # a table of the ports' methods that look
 # What these change of a namespace; any other change of one may change all of it.
@@ -109,6 +109,10 @@ class RemoteKernel:
     def standings(self, places: Sequence[Place]) -> tuple[Standing | None, ...]:
         """Look at the network namespaces of many places in one go."""
         return cast("tuple[Standing | None, ...]", self.ask("", (), "standings", (tuple(places),)))
+
+    def began(self, pid: int) -> float | None:
+        """When a process began, in seconds since 1970."""
+        return cast("float | None", self.ask("", (), "began", (pid,)))
 
     def machine(self) -> MachineFacts:
         """What machine this is."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused
-from labctl.kernel.identity import boot_id
+from labctl.kernel.identity import boot_id, identify
 from labctl.model.values import MachineFacts, Standing
 
 if TYPE_CHECKING:
@@ -39,8 +39,17 @@ def look_at_namespace(places: Places, place: Place) -> Standing | None:
     except (KernelRefused, OSError):  # gone, or something that is no namespace has the name
         return None
     started = places.started(place)
-    born = seen.st_ctime if started is None else booted() + started / os.sysconf("SC_CLK_TCK")
-    return Standing(seen.st_ino, born, address)
+    return Standing(seen.st_ino, seen.st_ctime if started is None else _in_seconds(started), address)
+
+
+def began(pid: int) -> float | None:
+    """When a process began, in seconds since 1970; None where it is gone."""
+    identity = identify(pid)
+    return _in_seconds(identity.started) if identity else None
+
+
+def _in_seconds(ticks: int) -> float:
+    return booted() + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _address(asker: socket.socket) -> str:

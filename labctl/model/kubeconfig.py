@@ -75,5 +75,7 @@ CONTEXTS = (
 )
 CURRENT = MY_CONTEXT
 """The context that the notes start using."""
+PROXY_WORDS = ("kubectl", "proxy")
+"""How the proxy is started; whatever follows, it is one."""
 PROXY_CONTEXT = CONTEXTS[0]
 """As whom `kubectl proxy` asks, whichever context is current."""

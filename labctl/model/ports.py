@@ -274,6 +274,9 @@ class Kernel(Protocol):
     def standings(self, places: Sequence[Place]) -> tuple[Standing | None, ...]:
         """Look at the network namespaces of many places in one go; None for each that is not there."""
 
+    def began(self, pid: int) -> float | None:
+        """When a process began, in seconds since 1970; None where it is gone."""
+
     def machine(self) -> MachineFacts:
         """What machine this is."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.model.kubeconfig import API_ADDRESS, PROXY_CONTEXT, PROXY_PORT
+from labctl.model.kubeconfig import API_ADDRESS, PROXY_CONTEXT, PROXY_PORT, PROXY_WORDS
 from labctl.model.lab import Place
 from labctl.model.resource import Absent, Present, Seen
 from labctl.model.value import Value
@@ -13,8 +13,6 @@ from labctl.resources.server import Server
 if TYPE_CHECKING:
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect, Shell
-
-PROXY_WORDS = ("kubectl", "proxy")
 
 
 class KubectlProxy(Value):

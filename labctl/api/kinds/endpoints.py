@@ -8,39 +8,41 @@ from labctl.api.durations import spell_age
 from labctl.api.kind import AGE, BY_NAME, NAME, Column, Json, Kind, born_at, describe, name_fields
 
 if TYPE_CHECKING:
-    from labctl.api.view import SeenPod, SeenPort, SeenService, View
+    from labctl.api.view import SeenPort, SeenService, View
+    from labctl.model.naming import Endpoint
 
 _SHOWN = 3
 _GROUP = "discovery.k8s.io"
 
 
-def _target(view: View, seen: SeenService, address: str) -> tuple[SeenPod | None, Json]:
-    """The pod of the Service's namespace that has an address, and a reference to it."""
+def _target(view: View, seen: SeenService, endpoint: Endpoint) -> Json:
+    """Who an endpoint is: its host name, and, where a pod of the Service's namespace has the address, that."""
+    named = {"hostname": endpoint.hostname} if endpoint.hostname else {}
     pod = next(
         (
             each
             for each in view.pods
-            if each.address == address and each.namespace == seen.namespace and not each.host_network
+            if each.address == endpoint.address and each.namespace == seen.namespace and not each.host_network
         ),
         None,
     )
     if pod is None:
-        return None, {}
+        return named
     metadata = describe(view, pod.name, pod.namespace, identity=pod.identity, born=pod.born)
     reference = {"kind": "Pod", "namespace": pod.namespace, "name": pod.name, "uid": metadata["uid"]}
-    return pod, {"nodeName": pod.node.name, "targetRef": reference}
+    return {**named, "nodeName": pod.node.name, "targetRef": reference}
 
 
 def _port(seen: SeenPort) -> Json:
-    return {**({"name": seen.name} if seen.name else {}), "port": seen.target_port, "protocol": seen.protocol}
+    return {**({"name": seen.name} if seen.name else {}), "port": seen.target_port, "protocol": seen.protocol.upper()}
 
 
 def _find_endpoints(view: View) -> list[Json]:
-    return [_endpoints(view, seen) for seen in view.services]
+    return [_endpoints(view, seen) for seen in view.services if not seen.external_name]
 
 
 def _endpoints(view: View, seen: SeenService) -> Json:
-    addresses = [{"ip": address, **_target(view, seen, address)[1]} for address in seen.endpoints]
+    addresses = [{"ip": each.address, **_target(view, seen, each)} for each in seen.endpoints]
     subsets = [{"addresses": addresses, "ports": [_port(each) for each in seen.ports]}] if addresses else []
     return {
         "apiVersion": "v1",
@@ -63,7 +65,7 @@ def _endpoints_cells(endpoints: Json, now: float) -> list[Any]:
 
 
 def _find_slices(view: View) -> list[Json]:
-    return [_slice(view, seen) for seen in view.services]
+    return [_slice(view, seen) for seen in view.services if not seen.external_name]
 
 
 def _slice(view: View, seen: SeenService) -> Json:
@@ -75,8 +77,8 @@ def _slice(view: View, seen: SeenService) -> Json:
         "metadata": describe(view, seen.name, seen.namespace, identity="slice", born=None, labels=labels),
         "addressType": "IPv4",
         "endpoints": [
-            {"addresses": [address], "conditions": {"ready": True}, **_target(view, seen, address)[1]}
-            for address in seen.endpoints
+            {"addresses": [each.address], "conditions": {"ready": True}, **_target(view, seen, each)}
+            for each in seen.endpoints
         ],
         "ports": [_port(each) for each in seen.ports],
     }

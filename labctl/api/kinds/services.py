@@ -19,20 +19,21 @@ def _find(view: View) -> list[Json]:
 
 def _service(view: View, seen: SeenService) -> Json:
     address = seen.cluster_ip or HEADLESS
+    spec: Json = {
+        "type": "NodePort" if any(each.node_port for each in seen.ports) else "ClusterIP",
+        "clusterIP": address,
+        "clusterIPs": [address],
+        "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack",
+        "internalTrafficPolicy": "Cluster",
+    }
+    if seen.external_name:
+        spec = {"type": "ExternalName", "externalName": seen.external_name}
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": describe(view, seen.name, seen.namespace, identity=f"service/{address}", born=None),
-        "spec": {
-            "type": "NodePort" if any(each.node_port for each in seen.ports) else "ClusterIP",
-            "clusterIP": address,
-            "clusterIPs": [address],
-            "ipFamilies": ["IPv4"],
-            "ipFamilyPolicy": "SingleStack",
-            "internalTrafficPolicy": "Cluster",
-            "sessionAffinity": "None",
-            "ports": [_port(each) for each in seen.ports],
-        },
+        "spec": {**spec, "sessionAffinity": "None", "ports": [_port(each) for each in seen.ports]},
         "status": {"loadBalancer": {}},
     }
 
@@ -40,7 +41,7 @@ def _service(view: View, seen: SeenService) -> Json:
 def _port(seen: SeenPort) -> Json:
     return {
         **({"name": seen.name} if seen.name else {}),
-        "protocol": seen.protocol,
+        "protocol": seen.protocol.upper(),
         "port": seen.port,
         "targetPort": seen.target_port,
         **({"nodePort": seen.node_port} if seen.node_port else {}),
@@ -58,8 +59,8 @@ def _cells(service: Json, now: float) -> list[Any]:
     return [
         service["metadata"]["name"],
         spec["type"],
-        spec["clusterIP"],
-        "<none>",
+        spec.get("clusterIP", "<none>"),
+        spec.get("externalName", "<none>"),
         ",".join(ports) or "<none>",
         spell_age(born_at(service), now),
         "<none>",
@@ -68,7 +69,7 @@ def _cells(service: Json, now: float) -> list[Any]:
 
 def _fields(service: Json) -> dict[str, str]:
     spec = service["spec"]
-    return name_fields(service) | {"spec.clusterIP": spec["clusterIP"], "spec.type": spec["type"]}
+    return name_fields(service) | {"spec.clusterIP": spec.get("clusterIP", ""), "spec.type": spec["type"]}
 
 
 SERVICES = Kind(
