@@ -154,7 +154,7 @@ class View:
         """The Kubernetes namespace of a container: the kubelet has told it, as the first domain that it searches."""
         if container == dns_pod(self.lab):
             return SYSTEM
-        if container.name not in self._resolved:
+        if container.place not in self._resolved:
             return DEFAULT
         text = self._kernel.files(container.node).read(resolver_path(container.name)) or ""
         domains = (each.partition(".") for each in read_resolver(text).search)
@@ -162,9 +162,10 @@ class View:
         return next(found, DEFAULT)
 
     @cached_property
-    def _resolved(self) -> frozenset[str]:
-        """The containers that have a resolv.conf of their own; all nodes show the same /etc."""
-        return frozenset(self._kernel.files(self.lab.nodes[0].name).names(NETNS_FILES))
+    def _resolved(self) -> frozenset[Place]:
+        """The containers that have a resolv.conf of their own."""
+        nodes = [node.name for node in self.lab.nodes]
+        return frozenset(Place(node, name) for node in nodes for name in self._kernel.files(node).names(NETNS_FILES))
 
     @cached_property
     def _rules(self) -> tuple[tuple[SeenNode, str], ...]:
