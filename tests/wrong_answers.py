@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labctl.engine.report import Outcome
+from tests.lab_under_test import step_called
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,22 @@ ASK = (
 )
 NO_ADDRESS = "ip addr del 10.244.0.1/24 dev cni0"
 FLUSH = "ip -n a addr flush dev eth0"
+OBJECTS = step_called("objects")
+PKI = "/etc/kubernetes/pki"
+POD_ANSWER = "/var/lib/cni/results/k8s-my-pod-eth0"
+
+
+def _serve(command: str, port: int, instead_of: str) -> str:
+    """End who listens on a port, and have another program listen there."""
+    find = f"ss -Hltnp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\),.*/\\1/p' | head -n 1"
+    end = f"pid=$({find}); kill $pid; timeout 20 tail --pid=$pid -f /dev/null"
+    wait = f"timeout 20 bash -c \"until ss -Hltn 'sport = :{port}' | grep -q .; do sleep 0.05; done\""
+    start = f"setsid -f {command} </dev/null >/dev/null 2>&1; {wait}" if command else f": no {instead_of} any more"
+    return f"{end}; {start}"
+
+
+def _cleared(port: int) -> str:
+    return _serve("", port, "other program")
 
 
 def _reserve(line: str) -> str:
@@ -284,5 +301,46 @@ WRONG = {
         Wrong(ASK, ("ADD failed", "ADD needs CNI_IFNAME")),
         Wrong(f"echo >{ANSWER}", (f"{ANSWER} is empty: the plug-in was not called",)),
         Wrong("rm /var/lib/cni/results/k8s-e-eth0", ("e has an eth0, but what the plug-in answered is not kept",)),
+    ),
+    OBJECTS: (
+        Wrong("ip netns del my-pod", ("master has no container my-pod",)),
+        Wrong("ip -n my-pod addr flush dev eth0", ("CHECK says: eth0 of node/my-pod has no address",)),
+        Wrong(f"rm {POD_ANSWER}", ("my-pod has an eth0, but what the plug-in answered is not kept",)),
+        Wrong(_serve("", 6443, "server"), ("nobody listens on tcp port 6443 of master",), NOT_DONE),
+        Wrong(_serve("", 8001, "proxy"), ("nobody listens on tcp port 8001 of master",), NOT_DONE),
+        Wrong(
+            _serve("python3 -m http.server 6443", 6443, "server"),
+            ("tcp port 6443 of master is taken by `python3 -m http.server 6443`",),
+            cleared=_cleared(6443),
+        ),
+        Wrong(
+            _serve("python3 -m http.server 8001", 8001, "proxy"),
+            ("tcp port 8001 of master is taken by `python3 -m http.server 8001`",),
+            cleared=_cleared(8001),
+        ),
+        Wrong(
+            _serve("kubectl proxy --port=8001 --context=lab --address=0.0.0.0", 8001, "proxy"),
+            ("kubectl-proxy on master listens on ::", "expected 127.0.0.1"),
+        ),
+        Wrong(
+            _serve("kube-apiserver --bind-address=0.0.0.0 --secure-port=6443", 6443, "server"),
+            ("kube-apiserver on master runs `kube-apiserver --bind-address=0.0.0.0", "expected `kube-apiserver --bind"),
+        ),
+        Wrong(f"rm {PKI}/apiserver.key", (f"master has no {PKI}/apiserver.key", "expected a certificate and its key")),
+        Wrong(f"echo nothing >{PKI}/ca.crt", (f"{PKI}/ca.crt on master is no certificate",)),
+        Wrong(
+            f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=x "
+            f"-keyout {PKI}/apiserver.key -out {PKI}/ca.crt",
+            (f"{PKI}/ca.crt is not for 127.0.0.1",),
+        ),
+        Wrong(
+            f"openssl genpkey -algorithm ED25519 -out {PKI}/apiserver.key",
+            (f"{PKI}/apiserver.key is not the key of {PKI}/ca.crt",),
+        ),
+        Wrong(
+            f"rm {PKI}/ca.crt; mkdir {PKI}/ca.crt",
+            (f"{PKI}/ca.crt on master is a folder, not a file",),
+            cleared=f"rmdir {PKI}/ca.crt",
+        ),
     ),
 }

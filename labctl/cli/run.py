@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from labctl.cli.called import lesson_as_called
 from labctl.cli.progress import Recorder, record_standing
 from labctl.cli.scripts import script_of
-from labctl.cli.session import world_id
 from labctl.cli.tally import Tally, spelling_interruptions
 from labctl.engine.course import nodes_of
 from labctl.engine.hands import NetlinkHands, ShellHands
@@ -18,6 +17,7 @@ from labctl.engine.report import Outcome, exit_code
 from labctl.engine.runner import Runner
 from labctl.engine.undoer import Undoer
 from labctl.model.resource import Foreign
+from labctl.world.state import world_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from labctl.cli.called import as_called
 from labctl.engine.course import Course, builtin_folder
 from labctl.errors import LabError, UsageError
 from labctl.kernel.marker import is_inside
-from labctl.world.state import State
+from labctl.world.state import State, world_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from labctl.engine.look import Survey
     from labctl.model.lab import Lab, Node
     from labctl.world.sandbox import Sandbox, World
-    from labctl.world.state import Saved
 
 
 def tell(text: str) -> None:
@@ -133,12 +132,6 @@ class Session:
         names = [node.name for node in self.lab.nodes]
         # A shell on `internet` or `vpc` is on no node.
         return node if (node := place.partition("/")[0]) in names else names[0]
-
-
-def world_id(world: World | Saved) -> str:
-    """What the journal calls a world."""
-    record = world.record
-    return f"{record.boot}/{record.root.started}/{record.root.outside}"
 
 
 def parse_steps(text: str, course: Course) -> tuple[int, ...]:

@@ -33,7 +33,7 @@ def read_lesson(lesson: Lesson, lab: Lab, node: Node, *, answer: bool) -> str:
         raise _malformed(lesson, f"{path} has the headings {', '.join(found)}; expected {', '.join(HEADINGS)}")
     if not answer:
         text = _ANSWER.sub("", text)
-    values = tokens(lab, node)
+    values = {"step": str(lesson.number), **tokens(lab, node)}
 
     def put(match: re.Match[str]) -> str:
         if match[1] not in values:

@@ -203,6 +203,10 @@ class IpNet:
         """Let a bridge's port send back what came in by it."""
         self._change(f"link set dev {name} type bridge_slave hairpin on")
 
+    def clear_hairpin(self, name: str) -> None:
+        """Let it not send anything back any more."""
+        self._change(f"link set dev {name} type bridge_slave hairpin off")
+
     def add_address(self, device: str, cidr: str) -> None:
         """Give a link an address. IPv6's question whether it is taken is not asked: the store knows."""
         self._change(f"addr replace {cidr} dev {device}{' nodad' if ':' in cidr else ''}")

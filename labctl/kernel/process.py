@@ -25,6 +25,7 @@ _PACKAGES = {
     "bridge": "iproute2",
     "ss": "iproute2",
     "brctl": "bridge-utils",
+    "dnsmasq": "dnsmasq-base",
     "ping": "iputils-ping",
     "nft": "nftables",
     "unshare": "util-linux",
@@ -39,6 +40,8 @@ def find_tool(name: str) -> str | None:
 
 def missing(name: str) -> ToolMissing:
     """The error for a program that is not installed."""
+    if name == "kubectl":
+        return ToolMissing("kubectl is not installed", "./lab doctor --fix, then a new world: labctl reset")
     package = _PACKAGES.get(name.partition("-")[0], name)
     return ToolMissing(f"{name} is not installed", f"install the package {package}; labctl doctor names the command")
 
@@ -56,7 +59,7 @@ class PlacePrograms:
 
     def run(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one to its end, in a session of its own: Ctrl-C is for labctl, not for what it is in the middle of."""
-        self._places.go(self._place)
+        self._places.go_to_start(self._place)
         try:
             return talk(argv, text, ENVIRONMENT)
         except (FileNotFoundError, PermissionError):  # not there, or nothing that may be run
@@ -64,7 +67,7 @@ class PlacePrograms:
 
     def start(self, argv: Sequence[str], protocol: str, port: int) -> None:
         """Start one that goes on running, and wait until somebody listens on the port."""
-        self._places.go(self._place)
+        self._places.go_to_start(self._place)
         try:
             daemon.start(argv, ENVIRONMENT, protocol, port)
         except (FileNotFoundError, PermissionError):

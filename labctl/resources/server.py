@@ -43,6 +43,11 @@ class Server(Value):
         """`server:master/a/serve-hostname`."""
         return f"server:{self.place}/{self.name}"
 
+    @property
+    def at(self) -> str:
+        """The node on which its commands are typed."""
+        return self.place.node
+
     def observe(self, kernel: Kernel) -> Seen:
         """Look who listens on the port, and whether it is this program."""
         try:

@@ -1,0 +1,65 @@
+"""Asks DNS what a program at a place would ask, and says whether the answer is the expected one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from labctl.errors import KernelRefused
+from labctl.model.probe import Answer, Resolves
+from labctl.model.resolver import LOCAL_NAMESERVER, RESOLVER_FILE, ResolverConfiguration, read_resolver, resolver_path
+from labctl.model.store import reserved_address
+from labctl.model.values import NameAsk
+
+if TYPE_CHECKING:
+    from labctl.model.lab import Container, Lab, Place
+    from labctl.model.ports import Kernel
+    from labctl.model.values import NameAnswer
+
+
+def ask_names(kernel: Kernel, lab: Lab, questions: dict[int, Resolves]) -> dict[int, Answer]:
+    """Ask them all side by side."""
+    if not questions:
+        return {}
+    asks = tuple(_ask(kernel, each) for each in questions.values())
+    heard = kernel.packets.ask_names(asks)
+    return {
+        number: _judge(kernel, lab, question, ask, answer)
+        for (number, question), ask, answer in zip(questions.items(), asks, heard, strict=True)
+    }
+
+
+def _ask(kernel: Kernel, question: Resolves) -> NameAsk:
+    resolver = find_resolver(kernel, question.source)
+    return NameAsk(question.source, resolver.nameservers[0], resolver.candidates(question.name), question.kind)
+
+
+def find_resolver(kernel: Kernel, place: Place) -> ResolverConfiguration:
+    """What a program that is started at a place finds in /etc/resolv.conf."""
+    files = kernel.files(place.node)
+    own = files.read(resolver_path(place.container)) if place.container else None
+    return read_resolver((files.read(RESOLVER_FILE) or "") if own is None else own)
+
+
+def _judge(kernel: Kernel, lab: Lab, question: Resolves, ask: NameAsk, heard: NameAnswer | KernelRefused) -> Answer:
+    if isinstance(heard, KernelRefused):
+        return Answer(None, heard.what, heard.hint)
+    if not heard.code:
+        itself = ask.server == LOCAL_NAMESERVER
+        return Answer(yes=False, why=f"{question.source} knows no nameserver but itself" if itself else heard.why)
+    expected = {_spell(kernel, lab, each) for each in question.expected}
+    if (heard.code, set(heard.data)) == (question.code, expected):
+        return Answer(yes=True)
+    why = f"the answer is {_say(heard.code, heard.data)}; expected {_say(question.code, expected)}"
+    return Answer(yes=False, why=why)
+
+
+def _spell(kernel: Kernel, lab: Lab, expected: Container | str) -> str:
+    if isinstance(expected, str):
+        return expected
+    return reserved_address(kernel, expected, lab.network) or f"the address of {expected.name}, which has none"
+
+
+def _say(code: str, data: tuple[str, ...] | set[str]) -> str:
+    if data:
+        return ", ".join(sorted(data))
+    return "that there are no such records" if code == "NOERROR" else code
