@@ -35,6 +35,11 @@ ROOT = Path(__file__).resolve().parent.parent
 STEPS = Course(builtin_folder()).numbers
 
 
+def step_called(slug: str) -> int:
+    """The number of a step, by the name of its folder."""
+    return next(each.number for each in Course(builtin_folder()).lessons() if each.slug == slug)
+
+
 @dataclass(frozen=True)
 class Said:
     """What a labctl command gave."""
