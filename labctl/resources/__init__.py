@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from labctl.resources.reservation import AddressStore, Reservation
     from labctl.resources.route import DefaultRoute
     from labctl.resources.server import Server
+    from labctl.resources.service_lesson import service_words
     from labctl.resources.service_rules import ServiceRules
     from labctl.resources.veth import VethPair
     from labctl.resources.vpc_route import VpcRoute
@@ -44,6 +45,7 @@ _WHERE = {
     "Reservation": "labctl.resources.reservation",
     "Server": "labctl.resources.server",
     "ServiceRules": "labctl.resources.service_rules",
+    "service_words": "labctl.resources.service_lesson",
     "VethPair": "labctl.resources.veth",
     "VpcRoute": "labctl.resources.vpc_route",
     "store_folder": "labctl.model.store",
@@ -81,5 +83,6 @@ __all__ = [
     "ServiceRules",
     "VethPair",
     "VpcRoute",
+    "service_words",
     "store_folder",
 ]

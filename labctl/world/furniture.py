@@ -118,6 +118,7 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
         "gcloud": _launcher(code, "labctl.cli.gcloud"),
         "labnet": plugin_launcher(code),
         "serve-hostname": _server_launcher(code, "labctl.kernel.hostname_server"),
+        "measure-lookups": _server_launcher(code, "labctl.kernel.lookup_meter"),
     }
     if backend:
         for name in ("iptables", "iptables-save", "iptables-restore"):
