@@ -43,6 +43,7 @@ DRIFTS = {
         "iptables -D FORWARD -s 10.244.0.0/16 -j ACCEPT; iptables -A FORWARD -s 10.244.0.0/24 -j ACCEPT",
     ),
     "masquerades the bridge": (6, "iptables -t nat -F; iptables -t nat -A POSTROUTING -s 10.244.0.0/24 -j MASQUERADE"),
+    "an endpoint without a rule": (9, "iptables -t nat -D KUBE-SVC-QFGHW72L5AIIA6IV 3"),
     "wrong hop": (
         7,
         (

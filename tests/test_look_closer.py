@@ -81,6 +81,12 @@ BLOCKS = {
         Typed("step 8 on master: wrong.*CHECK says: e has no default route.*guest_network:master/e: mended.*done", 8),
         Typed("10.244.0.4 e eth0.*done", 8),
     ),
+    9: (
+        Typed(r"^([bcd]\n){6}.*Chain KUBE-SVC-QFGHW72L5AIIA6IV.* 6 +\d+ KUBE-MARK-MASQ .*statistic mode random", 9),
+        Typed(r"step 9 on lab: wrong.*never goes to 10.244.0.3:80.*services:master/mystuff/my-svc: mended.*done", 9),
+        Typed(r"^(([bcd]|nobody answers)\n){6}.*hairpin:master/b: made.*done", 9),
+        Typed(r"^Services .* 10 +\d+\.\d+ s +\d+\.\d us .* 1000 .* 5000 .* us$", 9),
+    ),
 }
 
 

@@ -49,6 +49,24 @@ for name in a b; do
 done
 """
 
+SERVE, QUIET = "ip netns exec b setsid -f serve-hostname", "</dev/null >/dev/null 2>&1"
+SERVE_C_AND_D = """for each in c d; do
+  labctl exec worker -- ip netns exec $each setsid -f serve-hostname $each 80 </dev/null >/dev/null 2>&1
+  labctl exec worker -- ip link set veth$each type bridge_slave hairpin on
+done"""
+# Two chains, everything marked, shares the other way round.
+BALANCE = """
+iptables -t nat -N BALANCE
+iptables -t nat -A PREROUTING -d 10.96.0.100 -p tcp --dport 80 -j BALANCE
+iptables -t nat -A PREROUTING -p tcp --dport 30080 -m addrtype --dst-type LOCAL -j BALANCE
+iptables -t nat -A OUTPUT -d 10.96.0.100 -p tcp --dport 80 -j BALANCE
+iptables -t nat -A BALANCE -j MARK --set-mark 1
+iptables -t nat -A BALANCE -p tcp -m statistic --mode nth --every 3 -j DNAT --to-destination 10.244.1.3:80
+iptables -t nat -A BALANCE -p tcp -m statistic --mode random --probability 0.5 -j DNAT --to-destination 10.244.1.2:80
+iptables -t nat -A BALANCE -p tcp -j DNAT --to-destination 10.244.0.3:80
+iptables -t nat -A POSTROUTING -m mark --mark 1 -j MASQUERADE
+"""
+
 RIGHT = {
     0: (
         Right("ip link add cni0 type bridge; ip link set cni0 up; ip addr add 10.244.0.1/24 dev cni0"),
@@ -129,6 +147,13 @@ RIGHT = {
             f"{CREATE} two --destination-range=10.244.1.0/24 --network=k8s "
             f"--next-hop-address=10.128.0.3 --priority=500",
             ("called one, which is as good",),
+        ),
+    ),
+    9: (
+        Right(
+            f"{SERVE} b 80 {QUIET}; brctl hairpin cni0 vethb on; {SERVE_C_AND_D}; {BALANCE}"
+            f"echo '{BALANCE}' | labctl exec worker -- bash -e",
+            ("other rules than kube-proxy's do it on master", "other rules than kube-proxy's do it on worker"),
         ),
     ),
 }

@@ -176,7 +176,7 @@ def test_a_match_that_nobody_understands_is_told_from_a_wrong_one() -> None:
 
 def gone(text: str, *portals: object, shared: bool = True) -> tuple[set[str], dict[str, tuple[str, ...]]]:
     """What of the table nat goes with the Services."""
-    removal = Search(MASTER, tuple(portals) or (MINE,), shared, split_save(text)).find("nat")  # type: ignore[arg-type]  # portals they are
+    removal = Search(MASTER, tuple(portals) or (MINE,), shared, split_save(text)).find()["nat"]  # type: ignore[arg-type]  # portals they are
     return set(removal.chains), dict(removal.rules)
 
 

@@ -35,6 +35,10 @@ ASK = (
     f'ask() {{ {_PART} | env "$@" /opt/cni/bin/labnet >{ANSWER} || :; }}; '
     "ask CNI_COMMAND=ADD CNI_CONTAINERID=e CNI_NETNS=/run/netns/e CNI_PATH=/opt/cni/bin"
 )
+NAT = "iptables -t nat"
+SVC = "KUBE-SVC-QFGHW72L5AIIA6IV"
+SEP_B = f"$({NAT} -S {SVC} 2 | sed 's/.*-j //')"
+PORTALS = "-m comment --comment 'kubernetes service portals' -j KUBE-SERVICES"
 NO_ADDRESS = "ip addr del 10.244.0.1/24 dev cni0"
 FLUSH = "ip -n a addr flush dev eth0"
 OBJECTS = step_called("objects")
@@ -65,6 +69,16 @@ def _result(change: str) -> str:
 
 def _reroute(options: str) -> str:
     return f"{ROUTES} delete k8s-master --quiet; {ROUTES} create k8s-master {options}"
+
+
+def _end(inside: str) -> str:
+    """End the server of a container."""
+    listening = f"{inside}ss -Hltnp 'sport = :80' | sed 's/.*pid=//; s/,.*//'"
+    return f"pid=$({listening}); kill $pid; timeout 20 tail --pid=$pid -f /dev/null"
+
+
+def _until(inside: str, port: str) -> str:
+    return f"timeout 20 bash -c \"until {inside}ss -Hltn 'sport = :{port}' | grep -q .; do sleep 0.05; done\""
 
 
 WRONG = {
@@ -341,6 +355,54 @@ WRONG = {
             f"rm {PKI}/ca.crt; mkdir {PKI}/ca.crt",
             (f"{PKI}/ca.crt on master is a folder, not a file",),
             cleared=f"rmdir {PKI}/ca.crt",
+        ),
+    ),
+    9: (
+        Wrong(
+            f"{NAT} -D OUTPUT {PORTALS}", ("10.96.0.100:80 leads master itself nowhere", "expected one of 3 endpoints")
+        ),
+        Wrong(
+            f"{NAT} -D PREROUTING {PORTALS}",
+            ("10.96.0.100:80 leads a pod of master and b nowhere", "expected one of 3 endpoints"),
+        ),
+        Wrong(f"{NAT} -D {SVC} 3", ("my-svc:http never goes to 10.244.1.2:80", "expected 33 %")),
+        Wrong(
+            f"{NAT} -R {SVC} 3 -m statistic --mode random --probability 0.33 -j $({NAT} -S {SVC} 3 | sed 's/.*-j //')",
+            ("goes to 10.244.1.2:80", "with a share of 22 %; expected 33 %"),
+        ),
+        Wrong(
+            f"{NAT} -R {SVC} 4 -m statistic --mode random --probability 0.5 -j $({NAT} -S {SVC} 4 | sed 's/.*-j //')",
+            ("my-svc:http goes to 10.244.1.3:80", "with a share of 17 %; expected 33 %"),
+        ),
+        Wrong(
+            f"{NAT} -I {SVC} 2 -p tcp -m statistic --mode random --probability 0.25 -j DNAT --to-destination 10.244.0.2:80",
+            ("goes to 10.244.0.2:80", "(25 %), which is no endpoint of it"),
+        ),
+        Wrong(f"{NAT} -F {SEP_B}", ("my-svc:http never goes to 10.244.0.3:80", "expected 33 %")),
+        Wrong(
+            f"{NAT} -D {SEP_B} 1",
+            ("b that reaches itself by 10.96.0.100:80 keeps its own address (no rule marks it)", "expected MASQUERADE"),
+        ),
+        Wrong(
+            f"{NAT} -F KUBE-POSTROUTING",
+            ("b that reaches itself by", "marked 0x4000, which POSTROUTING does not masquerade", "expected MASQUERADE"),
+        ),
+        Wrong(f"{NAT} -F KUBE-NODEPORTS", ("10.128.0.2:30080 leads outside nowhere", "expected one of 3 endpoints")),
+        Wrong(
+            f"{NAT} -D KUBE-SERVICES 1; {NAT} -A KUBE-SERVICES -d 10.96.0.100 -p tcp --dport 8080 -j {SVC}",
+            ("10.96.0.100:80 leads a pod of master and b nowhere", "expected one of 3 endpoints"),
+        ),
+        Wrong(
+            f"{NAT} -I PREROUTING -d 10.96.0.0/16 -j RETURN",
+            ("10.96.0.100:80 leads a pod of master and b nowhere", "expected one of 3 endpoints"),
+            residue=f"{NAT} -D PREROUTING -d 10.96.0.0/16 -j RETURN",
+        ),
+        Wrong("brctl hairpin cni0 vethb off", ("vethb on master sends nothing back where it came from",), NOT_DONE),
+        Wrong(_end("ip netns exec b "), ("nobody listens on tcp port 80 of master/b",), NOT_DONE),
+        Wrong(
+            f"{_end('ip netns exec b ')}; ip netns exec b setsid -f serve-hostname c 80 </dev/null >/dev/null 2>&1; "
+            + _until("ip netns exec b ", "80"),
+            ("serve-hostname on master/b runs `serve-hostname c 80`", "expected `serve-hostname b 80`"),
         ),
     ),
 }

@@ -147,15 +147,19 @@ class Run:
         with self._survey("") as survey:
             reports = survey.reports(self._lessons, self._nodes)
             self._note(reports)
+            texts = [
+                read_lesson(lesson, survey.lab, self._nodes[0], answer=False, kernel=survey.kernel)
+                for lesson in self._lessons
+            ]
         if self._as_json:
             print(json.dumps([report.as_json() for report in reports], indent=1))
             return exit_code(report.outcome for report in reports)
         screen = _screen()
-        for lesson in self._lessons:
+        for lesson, text in zip(self._lessons, texts, strict=True):
             screen.title(lesson)
             screen.notes(lesson)
             screen.say()
-            screen.markdown(lesson_as_called(read_lesson(lesson, survey.lab, self._nodes[0], answer=False)))
+            screen.markdown(lesson_as_called(text))
             screen.say()
             for node in nodes_of(lesson, survey.lab, self._nodes):
                 screen.commands(script_of(self._session, lesson, node, self._dialect))

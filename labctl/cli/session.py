@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from labctl.engine.journal import Journal
     from labctl.engine.look import Survey
     from labctl.model.lab import Lab, Node
+    from labctl.model.ports import Kernel
     from labctl.world.sandbox import Sandbox, World
 
 
@@ -111,6 +112,20 @@ class Session:
             inside = self.sandbox.enter(world)
             try:
                 yield Survey(self.course, world.lab, inside.kernel)
+            finally:
+                inside.close()
+
+    @contextmanager
+    def looking(self, purpose: str) -> Iterator[Kernel | None]:
+        """Look into the world that stands; None where none does, for a lesson that is read makes none."""
+        world = self.sandbox.find()
+        if world is None:
+            yield None
+            return
+        with self.locked(purpose):
+            inside = self.sandbox.enter(world)
+            try:
+                yield inside.kernel
             finally:
                 inside.close()
 

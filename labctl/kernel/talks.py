@@ -69,6 +69,10 @@ class Talks(Listener):
     def read(self, descriptor: int) -> None:
         """Say what is to be said, then take in what comes; a refusal or a reset ends the talk."""
         _, talk, heard = self._talks[descriptor]
+        # An ICMP error that came while connect(2) was at work is told by this alone: send(2) would say EAGAIN.
+        if error := talk.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._end(descriptor, error)
+            return
         try:
             if descriptor in self._silent:
                 talk.send(self._request)  # shorter than any socket's buffer
@@ -78,8 +82,8 @@ class Talks(Listener):
             data = talk.recv(4096)
         except BlockingIOError:
             return
-        except OSError as error:
-            self._end(descriptor, talk.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or error.errno or 0)
+        except OSError as refusal:
+            self._end(descriptor, refusal.errno or 0)
             return
         heard += data
         if not data or len(heard) > _LONGEST or (b"\n" in heard and not self._request):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from labctl.resources.route import DefaultRoute
     from labctl.resources.server import Server
     from labctl.resources.service_entry import ServiceEntry
+    from labctl.resources.service_lesson import service_words
     from labctl.resources.service_rules import ServiceRules
     from labctl.resources.veth import VethPair
     from labctl.resources.vpc_route import VpcRoute
@@ -62,6 +63,7 @@ _WHERE = {
     "Server": "labctl.resources.server",
     "ServiceRules": "labctl.resources.service_rules",
     "ServiceEntry": "labctl.resources.service_entry",
+    "service_words": "labctl.resources.service_lesson",
     "VethPair": "labctl.resources.veth",
     "VpcRoute": "labctl.resources.vpc_route",
     "store_folder": "labctl.model.store",
@@ -108,5 +110,6 @@ __all__ = [
     "ServiceRules",
     "VethPair",
     "VpcRoute",
+    "service_words",
     "store_folder",
 ]

@@ -128,7 +128,5 @@ class ServiceRules(Value):
     def _find(self, kernel: Kernel, portals: tuple[Portal, ...], texts: Texts) -> dict[str, Removal]:
         """What there is that serves them, by table."""
         from labctl.resources.service_reading.remove import Search
-        from labctl.resources.service_reading.spell import TABLES
 
-        search = Search(self._where(kernel, portals), portals, self.shared, texts)
-        return {table: search.find(table) for table in TABLES}
+        return Search(self._where(kernel, portals), portals, self.shared, texts).find()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from labctl.model.service_chains import JUMPS, Backend, Portal
+from labctl.model.service_chains import JUMPS, TABLES, Backend, Portal
 from labctl.model.shell import Capture, HereDocument, Pipe, Run, Shell, Statement, Var, Word, run_on
 from labctl.model.store import store_folder
 from labctl.resources.service_reading.remove import Removal
-from labctl.resources.service_reading.spell import TABLES, spell_load, spell_removal, wanted_rules
+from labctl.resources.service_reading.spell import spell_load, spell_removal, wanted_rules
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Lab, Node

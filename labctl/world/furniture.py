@@ -127,6 +127,7 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
         "kubedns": _server_launcher(code, "labctl.kernel.kubedns", f"{sys.executable} -IB"),
         "serve-hostname": _server_launcher(code, "labctl.kernel.hostname_server"),
         "kube-apiserver": _server_launcher(code, "labctl.api.server", f"{sys.executable} -IB"),
+        "measure-lookups": _server_launcher(code, "labctl.kernel.lookup_meter"),
     }
     # The wheel's, where ./lab could install it; without it the world has the machine's own, if there is one.
     kubectl = Path(sys.executable).with_name("kubectl")

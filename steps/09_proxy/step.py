@@ -1,8 +1,17 @@
 """Step 9: an address for several pods, by the rules that kube-proxy writes. One step for the whole lab."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from labctl.model import INTERNET, Container, Lab, Node, Place, Probe, Spread, Step
 from labctl.model.service import Service, my_service
-from labctl.resources import Hairpin, Server, ServiceRules
+from labctl.resources import Hairpin, Server, ServiceRules, service_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from labctl.model.ports import Kernel
 
 _MANY = 300
 _RULES = "what do the rules do with it? sudo iptables -t nat -vnL KUBE-SERVICES, and on from there"
@@ -67,6 +76,12 @@ def _reaches(service: Service, caller: Place, node: Node | None = None) -> Probe
     )
 
 
+def words(lab: Lab, node: Node, kernel: Kernel | None) -> Mapping[str, str]:
+    """The lesson speaks of the Service, and of what its rules have counted so far."""
+    del node
+    return service_words(lab, my_service(lab), kernel)
+
+
 STEP = Step(
     title="Services: the rules that kube-proxy writes",
     notes="""\
@@ -81,4 +96,5 @@ to load-balanced services in the Kubernetes cluster""",
         "Who reaches itself by the Service needs another source (mark, MASQUERADE), and a bridge port that sends back.",
     ),
     whole_lab=True,
+    words=words,
 )

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from labctl.errors import CannotTell
-from labctl.model.service_chains import NODE_PORTS, SERVICES, shared_rules
+from labctl.model.service_chains import NODE_PORTS, SERVICES, TABLES, shared_rules
 from labctl.model.value import Value
 from labctl.resources.service_reading.judge import Judge
 from labctl.resources.service_reading.line import Packet
@@ -47,21 +47,29 @@ class Search(Value):
     shared: bool
     texts: Mapping[str, Mapping[str, list[str]]]
 
-    def find(self, table: str) -> Removal:
-        """Find it in one table."""
+    def find(self) -> dict[str, Removal]:
+        """Find it, by table. The shared chains go from all tables, or, if somebody else hangs on them, from none."""
+        hunts = {table: self._hunt(table) for table in TABLES}
+        if self.shared and not any(hunt.others() for hunt in hunts.values()):
+            for hunt in hunts.values():
+                hunt.drop_shared()
+        return {table: hunt.removal() for table, hunt in hunts.items()}
+
+    def _hunt(self, table: str) -> _Hunt:
         chains = dict(self.texts.get(table, {}))
         hunt = _Hunt(table, chains, frozenset(shared_rules(table)))
         for chain, texts in chains.items():
-            hunt.drop_chain(chain) if chain in self._names else hunt.drop(chain, filter(self._is_about(chain), texts))
+            if chain in self._names:
+                hunt.drop_chain(chain)
+            else:
+                hunt.drop(chain, filter(self._is_about(chain), texts))
         hunt.spread()
         if table == "nat":
             for chain, text in self._deciding():
                 if not hunt.goes(chain, text) and not {chain, _target_of(text)} & hunt.shared:
                     hunt.drop(chain, (text,))
             hunt.spread()
-        if self.shared and not hunt.others():
-            hunt.drop_shared()
-        return hunt.removal()
+        return hunt
 
     @cached_property
     def _names(self) -> frozenset[str]:

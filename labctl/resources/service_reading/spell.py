@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from labctl.model.service_chains import JUMPS, NODE_PORTS, SERVICES, portal_rules, refusing_rules, shared_rules
+from labctl.model.service_chains import JUMPS, NODE_PORTS, SERVICES, TABLES, portal_rules, refusing_rules, shared_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from labctl.model.service_chains import Portal, Rules
     from labctl.resources.service_reading.remove import Removal
-
-TABLES = ("nat", "filter")
 
 
 def wanted_rules(portals: Iterable[Portal], cluster_range: str) -> dict[str, tuple[Rules, Rules]]:
