@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 import pytest
 
 from labctl.engine.course import Course, builtin_folder, resources_of
 from labctl.engine.lesson import read_lesson
 from labctl.model.shell import render_command
+from labctl.resources import ServiceRules
 from labctl.world.topology import read_lab, spread
+
+if TYPE_CHECKING:
+    from labctl.model.resource import Resource
 
 COURSE = Course(builtin_folder())
 LAB = read_lab(spread(None, None))
 # Shortened in the lesson: the addresses in it are those of the whole range, which a lesson has no word for.
 _SHORTENED = "printf '%s\\n'"
-# One for each node; the lesson quotes the notes' own line and tells of the other.
-_OF_ANOTHER_NODE = "k8s-worker"
+# One for each node; the lesson quotes the notes' own line, or that of its own node, and tells of the other.
+_OF_ANOTHER_NODE = ("k8s-worker", "labctl exec worker")
 
 every_step = pytest.mark.parametrize("number", COURSE.numbers)
 
@@ -33,15 +38,20 @@ def test_every_command_of_the_step_is_quoted_as_it_is_printed(number: int) -> No
     first = node.containers[0]
     quoted = 0
     for resource in resources_of(lesson, LAB, node):
-        if getattr(resource, "container", first) != first:
+        if getattr(resource, "container", getattr(resource, "pod", first)) != first or _is_told_before(resource):
             continue
         for statement in resource.shell("notes").do:
-            command = _on_one_line(render_command(statement))
-            if command.startswith(_SHORTENED) or _OF_ANOTHER_NODE in command:
+            command = _on_one_line(render_command(statement)).replace(f"labctl exec {node.name} -- ", "")
+            if command.startswith(_SHORTENED) or any(each in command for each in _OF_ANOTHER_NODE):
                 continue
             assert command in text
             quoted += 1
     assert quoted
+
+
+def _is_told_before(resource: Resource) -> bool:
+    """The rules for a further Service are like those of the first one, and the lesson says so."""
+    return isinstance(resource, ServiceRules) and not resource.shared
 
 
 @every_step

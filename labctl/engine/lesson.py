@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from labctl.errors import UsageError
+from labctl.model.naming import SERVICES_FOLDER
+from labctl.model.service import dns_service, my_service, serving
 from labctl.model.store import RESULTS_FOLDER, store_folder
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def read_lesson(lesson: Lesson, lab: Lab, node: Node, *, answer: bool) -> str:
         raise _malformed(lesson, f"{path} has the headings {', '.join(found)}; expected {', '.join(HEADINGS)}")
     if not answer:
         text = _ANSWER.sub("", text)
-    values = tokens(lab, node)
+    values = tokens(lab, node) | {"number": str(lesson.number)}
 
     def put(match: re.Match[str]) -> str:
         if match[1] not in values:
@@ -65,6 +67,11 @@ def tokens(lab: Lab, node: Node) -> dict[str, str]:
         "second_address": str(node.pod_range[min(3, node.pod_range.num_addresses - 2)]),
         "third_address": str(node.pod_range[min(4, node.pod_range.num_addresses - 2)]),
         "guest": lab.guest(node).name,
+        "endpoint": (endpoint := serving(lab)[0].name),
+        "ENDPOINT": endpoint.upper().replace("-", "_"),
+        "service_address": my_service(lab).cluster_ip,
+        "dns_address": dns_service(lab).cluster_ip,
+        "services": SERVICES_FOLDER,
         "other_node": other.name,
         "other_address": str(other.address),
         "other_pod_range": str(other.pod_range),
