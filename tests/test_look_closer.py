@@ -81,6 +81,15 @@ BLOCKS = {
         Typed("step 8 on master: wrong.*CHECK says: e has no default route.*guest_network:master/e: mended.*done", 8),
         Typed("10.244.0.4 e eth0.*done", 8),
     ),
+    10: (
+        Typed(
+            r"^a:\n10.96.0.100 +STREAM my-svc.mystuff.svc.cluster.local\n.*b:\n(10.96.0.100 .*){6}"
+            r"(?=.*10.244.0.3 )(?=.*10.244.1.2 )(?=.*10.244.1.3 )",
+            10,
+        ),
+        Typed(r"^clusterIP 10.96.7.7\n10.96.7.7 +mine.default.svc.cluster.local\ngone$", 10),
+        Typed(r"10.96.0.100 .* 4 +\d+ +.*udp dpt:53.*10.96.0.100 .* 1 +\d+ +.*udp dpt:53", 10),
+    ),
 }
 
 
