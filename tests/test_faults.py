@@ -51,6 +51,13 @@ DRIFTS = {
             " --destination-range 10.244.0.0/24 --network k8s --next-hop-address 10.128.0.3"
         ),
     ),
+    "no entry, nobody to ask, and deaf": (
+        10,
+        (
+            "echo nonsense >/var/lib/kube-dns/services/my-svc.mystuff; ip -n kube-dns link set lo down;"
+            "sed -i s/10.96.0.10/10.96.0.11/ /etc/netns/a/resolv.conf"
+        ),
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,7 +12,11 @@ from labctl.engine.course import Course, builtin_folder, resources_of
 from labctl.engine.lesson import read_lesson
 from labctl.engine.script import do_statements
 from labctl.model.shell import HereDocument, render_command
+from labctl.resources import ServiceRules
 from labctl.world.topology import read_lab, spread
+
+if TYPE_CHECKING:
+    from labctl.model.resource import Resource
 
 COURSE = Course(builtin_folder())
 LAB = read_lab(spread(None, None))
@@ -34,10 +39,10 @@ def test_every_command_of_the_step_is_quoted_as_it_is_printed(number: int) -> No
     first = node.containers[0]
     quoted = 0
     for resource in resources_of(lesson, LAB, node):
-        if getattr(resource, "container", first) != first:
+        if getattr(resource, "container", getattr(resource, "pod", first)) != first or _is_told_before(resource):
             continue
         for statement in do_statements((resource,), "notes", node.name):
-            command = _on_one_line(render_command(statement))
+            command = _on_one_line(render_command(statement)).replace(f"labctl exec {node.name} -- ", "")
             # What a runtime sets is said in the step that makes use of it first.
             if command.startswith((_SHORTENED, "CNI_")) or any(each in command for each in _OF_OTHERS):
                 continue
@@ -45,6 +50,11 @@ def test_every_command_of_the_step_is_quoted_as_it_is_printed(number: int) -> No
             assert command.partition("<<END ")[0] in text
             quoted += 1
     assert quoted
+
+
+def _is_told_before(resource: Resource) -> bool:
+    """The rules for a further Service are like those of the first one, and the lesson says so."""
+    return isinstance(resource, ServiceRules) and not resource.shared
 
 
 @every_step

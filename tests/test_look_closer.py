@@ -87,6 +87,15 @@ BLOCKS = {
         Typed(r"^(([bcd]|nobody answers)\n){6}.*hairpin:master/b: made.*done", 9),
         Typed(r"^Services .* 10 +\d+\.\d+ s +\d+\.\d us .* 1000 .* 5000 .* us$", 9),
     ),
+    10: (
+        Typed(
+            r"^a:\n10.96.0.100 +STREAM my-svc.mystuff.svc.cluster.local\n.*b:\n(10.96.0.100 .*){6}"
+            r"(?=.*10.244.0.3 )(?=.*10.244.1.2 )(?=.*10.244.1.3 )",
+            10,
+        ),
+        Typed(r"^clusterIP 10.96.7.7\n10.96.7.7 +mine.default.svc.cluster.local\ngone$", 10),
+        Typed(r"10.96.0.100 .* 4 +\d+ +.*udp dpt:53.*10.96.0.100 .* 1 +\d+ +.*udp dpt:53", 10),
+    ),
 }
 
 

@@ -58,6 +58,22 @@ def _serve(command: str, port: int, instead_of: str) -> str:
 def _cleared(port: int) -> str:
     return _serve("", port, "other program")
 
+NAMES = "/var/lib/kube-dns/services"
+RESOLVER = "/etc/netns/a/resolv.conf"
+
+
+def _end(port: int) -> str:
+    """End who listens in the DNS pod, and wait until it is gone."""
+    who = f"ip netns exec kube-dns ss -Hlntp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\),.*/\\1/p'"
+    return f"PID=$({who}); kill $PID; timeout 20 tail --pid=$PID -f /dev/null"
+
+
+def _start(port: int, command: str) -> str:
+    """Start something else in its place."""
+    listens = f"ip netns exec kube-dns ss -Hlnt 'sport = :{port}' | grep -q ."
+    started = f"ip netns exec kube-dns setsid -f {command} </dev/null >/dev/null 2>&1"
+    return f'{_end(port)}; {started}; timeout 20 bash -c "until {listens}; do sleep 0.05; done"'
+
 
 def _reserve(line: str) -> str:
     return f"sed -i '/ a$/d' {STORE}; echo '{line}' >>{STORE}"
@@ -403,6 +419,75 @@ WRONG = {
             f"{_end('ip netns exec b ')}; ip netns exec b setsid -f serve-hostname c 80 </dev/null >/dev/null 2>&1; "
             + _until("ip netns exec b ", "80"),
             ("serve-hostname on master/b runs `serve-hostname c 80`", "expected `serve-hostname b 80`"),
+        ),
+    ),
+    10: (
+        Wrong(
+            f"echo clusterIP 10.96.0.99 >{NAMES}/my-svc.mystuff",
+            ("DNS has my-svc.mystuff as 10.96.0.99; expected 10.96.0.100",),
+        ),
+        Wrong(
+            f"echo clusterIP None >{NAMES}/my-svc.mystuff",
+            ("DNS has my-svc.mystuff as headless; expected 10.96.0.100",),
+        ),
+        Wrong(
+            f"echo externalName www.example.org >{NAMES}/my-svc.mystuff",
+            ("DNS has my-svc.mystuff as another name, www.example.org; expected 10.96.0.100",),
+        ),
+        Wrong(
+            f"sed -i s/http/web/ {NAMES}/my-svc.mystuff",
+            ("DNS knows no port http 80 TCP of my-svc.mystuff", "expected"),
+        ),
+        Wrong(f"echo nonsense >>{NAMES}/my-svc.mystuff", ("is no entry: line 3 is 'nonsense'", "expected")),
+        Wrong(
+            f"sed -i '/ c$/d' {NAMES}/my-svc-headless.mystuff",
+            ("DNS does not know 10.244.1.2 c behind my-svc-headless.mystuff", "expected"),
+        ),
+        Wrong(
+            f"echo endpoint 10.244.0.2 a >>{NAMES}/my-svc-headless.mystuff",
+            ("DNS has 10.244.0.2 a behind my-svc-headless.mystuff", "expected nobody there"),
+        ),
+        Wrong(f"rm {NAMES}/my-svc.mystuff", ("DNS knows no my-svc.mystuff: master has no", NAMES), NOT_DONE),
+        Wrong("rm -r /var/lib/kube-dns", ("master has no folder /var/lib/kube-dns/services",), NOT_DONE),
+        Wrong(
+            f"rm {NAMES}/my-svc.mystuff; mkdir {NAMES}/my-svc.mystuff",
+            ("my-svc.mystuff on master is a folder, not a file",),
+            cleared=f"rmdir {NAMES}/my-svc.mystuff",
+        ),
+        Wrong("ip -n kube-dns link set lo down", ("lo of master/kube-dns is down; expected up",)),
+        Wrong(_end(53), ("nobody listens on tcp port 53 of master/kube-dns",), NOT_DONE),
+        Wrong(_end(10053), ("nobody listens on tcp port 10053 of master/kube-dns",), NOT_DONE),
+        Wrong(
+            _start(10053, "kubedns --dns-port=10053 --services=/tmp --pods=10.244.0.0/16"),
+            (
+                "kubedns on master/kube-dns runs",
+                "--services=/tmp",
+                f"expected `kubedns --dns-port=10053 --services={NAMES}",
+            ),
+        ),
+        Wrong(
+            _start(53, "dnsmasq -k -u root -g '' -R -h -c 0 --pid-file= -S /cluster.local/127.0.0.1#10053"),
+            ("dnsmasq on master/kube-dns was started without /#/", "expected it"),
+        ),
+        Wrong(
+            _start(53, "python3 -m http.server 53"),
+            ("tcp port 53 of master/kube-dns is taken by `python3 -m http.server 53`",),
+            cleared=_end(53),
+        ),
+        Wrong(
+            f"sed -i s/10.96.0.10/10.96.0.11/ {RESOLVER}",
+            ("the nameserver of master/a is 10.96.0.11; expected 10.96.0.10",),
+        ),
+        Wrong(
+            f"sed -i /search/d {RESOLVER}",
+            ("the search list of master/a is empty; expected default.svc.cluster.local",),
+        ),
+        Wrong(f"sed -i /options/d {RESOLVER}", ("the option ndots of master/a is 1; expected 5",)),
+        Wrong(f"rm {RESOLVER}", ("master/a has no resolv.conf of its own", RESOLVER), NOT_DONE),
+        Wrong(
+            f"rm {RESOLVER}; ln -s /etc/resolv.conf {RESOLVER}",
+            (f"{RESOLVER} on master is a link, not a file",),
+            cleared=f"rm {RESOLVER}",
         ),
     ),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.errors import KernelRefused
+from labctl.errors import KernelRefused, WorldGone
 from labctl.model.probe import Answer, Resolves
 from labctl.model.resolver import LOCAL_NAMESERVER, RESOLVER_FILE, ResolverConfiguration, read_resolver, resolver_path
 from labctl.model.store import reserved_address
@@ -15,22 +15,37 @@ if TYPE_CHECKING:
     from labctl.model.ports import Kernel
     from labctl.model.values import NameAnswer
 
+_PORT = 53
+
 
 def ask_names(kernel: Kernel, lab: Lab, questions: dict[int, Resolves]) -> dict[int, Answer]:
     """Ask them all side by side."""
-    if not questions:
-        return {}
-    asks = tuple(_ask(kernel, each) for each in questions.values())
-    heard = kernel.packets.ask_names(asks)
-    return {
-        number: _judge(kernel, lab, question, ask, answer)
-        for (number, question), ask, answer in zip(questions.items(), asks, heard, strict=True)
-    }
+    prepared = {number: _prepare(kernel, question) for number, question in questions.items()}
+    answers = {number: each for number, each in prepared.items() if isinstance(each, Answer)}
+    asks = {number: each for number, each in prepared.items() if isinstance(each, NameAsk)}
+    heard = kernel.packets.ask_names(tuple(asks.values())) if asks else ()
+    for number, answer in zip(asks, heard, strict=True):
+        answers[number] = _judge(kernel, lab, questions[number], answer)
+    return answers
 
 
-def _ask(kernel: Kernel, question: Resolves) -> NameAsk:
-    resolver = find_resolver(kernel, question.source)
-    return NameAsk(question.source, resolver.nameservers[0], resolver.candidates(question.name), question.kind)
+def _prepare(kernel: Kernel, question: Resolves) -> NameAsk | Answer:
+    """Find out whom to ask; where there is nobody, that is the answer."""
+    source = question.source
+    try:
+        resolver = find_resolver(kernel, source)
+        server = resolver.nameservers[0]
+        if server == LOCAL_NAMESERVER and not _is_nameserver(kernel, source):
+            return Answer(yes=False, why=f"{source} knows no nameserver but itself, and is none")
+    except WorldGone:
+        raise
+    except KernelRefused as error:
+        return Answer(None, error.what, error.hint)
+    return NameAsk(source, server, resolver.candidates(question.name), question.kind)
+
+
+def _is_nameserver(kernel: Kernel, place: Place) -> bool:
+    return any((each.protocol, each.port) == ("udp", _PORT) for each in kernel.net(place).listeners())
 
 
 def find_resolver(kernel: Kernel, place: Place) -> ResolverConfiguration:
@@ -40,12 +55,11 @@ def find_resolver(kernel: Kernel, place: Place) -> ResolverConfiguration:
     return read_resolver((files.read(RESOLVER_FILE) or "") if own is None else own)
 
 
-def _judge(kernel: Kernel, lab: Lab, question: Resolves, ask: NameAsk, heard: NameAnswer | KernelRefused) -> Answer:
+def _judge(kernel: Kernel, lab: Lab, question: Resolves, heard: NameAnswer | KernelRefused) -> Answer:
     if isinstance(heard, KernelRefused):
         return Answer(None, heard.what, heard.hint)
     if not heard.code:
-        itself = ask.server == LOCAL_NAMESERVER
-        return Answer(yes=False, why=f"{question.source} knows no nameserver but itself" if itself else heard.why)
+        return Answer(yes=False, why=heard.why)
     expected = {_spell(kernel, lab, each) for each in question.expected}
     if (heard.code, set(heard.data)) == (question.code, expected):
         return Answer(yes=True)

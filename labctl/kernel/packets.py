@@ -33,6 +33,9 @@ _GAPS = (0.010, 0.010, 0.100)  # the wait after each of the three requests
 _CONNECT = 0.300
 _PROMPT = 0.050  # a control that took longer says that the machine is loaded
 _PATIENCE = 2.0
+# dnsmasq holds a question back that it handed on less than two seconds ago, in whole seconds of its clock: one that got
+# lost, when what answers was not there yet, makes the next right one wait.
+_HELD_BACK = 2.1
 _SOCKETS = 200  # open at once: far below the usual limit of 1,024
 _GET = b"GET / HTTP/1.0\r\n\r\n"
 _PER_SOCKET = 100  # 300 requests that wait for ARP still fit into the smallest usual send buffer
@@ -147,22 +150,29 @@ class SidePackets:
         return talks.heard
 
     def ask_names(self, asks: Sequence[NameAsk]) -> tuple[NameAnswer | KernelRefused, ...]:
-        """Ask nameservers side by side: 300 ms in all where some are silent (for each 200 asks)."""
+        """Ask nameservers side by side: 300 ms in all; 2.5 s where some are silent (for each 200 asks)."""
         answers: list[NameAnswer | KernelRefused] = []
         for start in range(0, len(asks), _SOCKETS):
-            answers += self._ask_batch(asks[start : start + _SOCKETS])
+            answers += self._ask_batch(asks[start : start + _SOCKETS], _HELD_BACK)
         return tuple(answers)
 
-    def _ask_batch(self, batch: Sequence[NameAsk]) -> list[NameAnswer | KernelRefused]:
+    def _ask_batch(self, batch: Sequence[NameAsk], again: float) -> list[NameAnswer | KernelRefused]:
+        """Ask these; the silent ones once more after so many seconds, if there are any."""
         from labctl.kernel.name_asks import NameAsks  # dnspython takes its time, and only who asks names needs it
 
         self._forget_unanswered({ask.source for ask in batch})
         overflows = neighbours.count_overflows()
         with NameAsks(self._enter, batch) as asked:
             asked.listen(_CONNECT)
-            if asked.open and (doubt := self._outwait(asked, overflows)):
-                for number in asked.open:
-                    asked.answers[number] = KernelRefused(f"{batch[number].server} said nothing, but {doubt}")
+            doubt = self._outwait(asked, overflows) if asked.open else ""
+            asked.listen(0 if doubt else again)
+        silent = sorted(asked.open)
+        for number in silent if doubt else ():
+            asked.answers[number] = KernelRefused(f"{batch[number].server} said nothing, but {doubt}")
+        if silent and again and not doubt:
+            heard = self._ask_batch([batch[number] for number in silent], 0)
+            for number, answer in zip(silent, heard, strict=True):
+                asked.answers[number] = answer
         return asked.answers
 
 

@@ -35,7 +35,8 @@ def _kubedns(lab: Lab) -> Server:
         f"--pods={lab.cluster_range}",
     )
     why = "it answers for the names of the cluster, from the files"
-    return Server(dns_pod(lab).place, "kubedns", argv, _KUBEDNS_PORT, address="127.0.0.1", purpose=why)
+    pod = dns_pod(lab).place
+    return Server(pod, "kubedns", argv, _KUBEDNS_PORT, address="127.0.0.1", purpose=why)
 
 
 def _dnsmasq(lab: Lab) -> Server:
@@ -56,7 +57,9 @@ def _dnsmasq(lab: Lab) -> Server:
         *(f"--server=/{zone}/127.0.0.1#{_KUBEDNS_PORT}" for zone in zones),
     )
     why = "it takes the questions of all pods, and hands on those that are about the cluster"
-    return Server(dns_pod(lab).place, "dnsmasq", argv, _DNS_PORT, program=("dnsmasq",), purpose=why)
+    needed = tuple(each.partition("=")[2] for each in argv if each.startswith(("--local=", "--server=")))
+    pod = dns_pod(lab).place
+    return Server(pod, "dnsmasq", argv, _DNS_PORT, program=("dnsmasq",), needed=needed, purpose=why)
 
 
 def probes(lab: Lab, node: Node) -> tuple[Probe, ...]:
