@@ -159,7 +159,8 @@ RIGHT = {
     10: (
         Right(
             "labctl step 10 --commands >/tmp/step; sed -i -e 's/--server=/-S/; s/--server=/-S/; s/--cache-size=0/-c 5/'"
-            " -e \"s/'port dns/'# by both protocols' &/\" -e \"s/'options ndots:5'/'options timeout:1 ndots:5' '# mine'/\""
+            " -e \"s/'port dns/'# by both protocols' &/\""
+            " -e \"s/'options ndots:5'/'options timeout:1 ndots:5' '# mine'/\""
             " -e 's/--bind-interfaces --listen-address=0.0.0.0//' /tmp/step; bash -e /tmp/step"
         ),
     ),

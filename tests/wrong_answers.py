@@ -58,6 +58,7 @@ def _serve(command: str, port: int, instead_of: str) -> str:
 def _cleared(port: int) -> str:
     return _serve("", port, "other program")
 
+
 NAMES = "/var/lib/kube-dns/services"
 RESOLVER = "/etc/netns/a/resolv.conf"
 
@@ -391,7 +392,8 @@ WRONG = {
             ("my-svc:http goes to 10.244.1.3:80", "with a share of 17 %; expected 33 %"),
         ),
         Wrong(
-            f"{NAT} -I {SVC} 2 -p tcp -m statistic --mode random --probability 0.25 -j DNAT --to-destination 10.244.0.2:80",
+            f"{NAT} -I {SVC} 2 -p tcp -m statistic --mode random --probability 0.25"
+            " -j DNAT --to-destination 10.244.0.2:80",
             ("goes to 10.244.0.2:80", "(25 %), which is no endpoint of it"),
         ),
         Wrong(f"{NAT} -F {SEP_B}", ("my-svc:http never goes to 10.244.0.3:80", "expected 33 %")),
