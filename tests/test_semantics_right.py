@@ -61,7 +61,7 @@ iptables -t nat -A PREROUTING -d 10.96.0.100 -p tcp --dport 80 -j BALANCE
 iptables -t nat -A PREROUTING -p tcp --dport 30080 -m addrtype --dst-type LOCAL -j BALANCE
 iptables -t nat -A OUTPUT -d 10.96.0.100 -p tcp --dport 80 -j BALANCE
 iptables -t nat -A BALANCE -j MARK --set-mark 1
-iptables -t nat -A BALANCE -p tcp -m statistic --mode nth --every 3 -j DNAT --to-destination 10.244.1.3:80
+iptables -t nat -A BALANCE -p tcp -m statistic --mode nth --every 3 --packet 0 -j DNAT --to-destination 10.244.1.3:80
 iptables -t nat -A BALANCE -p tcp -m statistic --mode random --probability 0.5 -j DNAT --to-destination 10.244.1.2:80
 iptables -t nat -A BALANCE -p tcp -j DNAT --to-destination 10.244.0.3:80
 iptables -t nat -A POSTROUTING -m mark --mark 1 -j MASQUERADE

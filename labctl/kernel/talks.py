@@ -6,7 +6,9 @@ import os
 import select
 import socket
 import struct
+from collections import Counter
 from errno import ECONNREFUSED, EINPROGRESS
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused, LabError
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
     from labctl.model.lab import Place
 
 _LONGEST = 1 << 16
+# Source ports follow the clock through those below what the kernel hands out (ip_local_port_range), once in 128 s.
+# Conntrack remembers for 120 s a connection that was not answered, with what it made of it then, and does the same to a
+# later one from the same port. The kernel's own choice came back to such ports too often: one in 3,000 connections.
+_PORTS = range(2048, 32768)
+_PORTS_A_SECOND = 240
+_TRIES = 16
 # Closed so (socket(7), SO_LINGER), a connection ends at once, and conntrack forgets it after 10 s in place of 120.
 _ABRUPT = struct.pack("ii", 1, 0)
 
@@ -37,18 +45,31 @@ class Talks(Listener):
         self._request = request
         self._talks: dict[int, tuple[int, socket.socket, bytearray]] = {}
         self._silent: set[int] = set()
+        self._start = int(monotonic() * _PORTS_A_SECOND)
+        self._used: Counter[Place] = Counter()
         for number, (place, address, port) in enumerate(asks):
             try:
                 socket.inet_pton(socket.AF_INET, address)  # or else the DNS would be asked for a name
                 with enter(place):
                     talk = self.watch(socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+                    self._take_port(place, talk)
             except (LabError, OSError) as error:
                 self.heard[number] = KernelRefused(f"{address} could not be asked from {place}: {error}")
                 continue
             self._connect(number, talk, (address, port))
 
+    def _take_port(self, place: Place, talk: socket.socket) -> None:
+        """Take the next port that is free; if so many are not, the kernel may choose."""
+        for _ in range(_TRIES):
+            port = _PORTS[(self._start + self._used[place]) % len(_PORTS)]
+            self._used[place] += 1
+            try:
+                talk.bind(("", port))
+            except OSError:
+                continue
+            return
+
     def _connect(self, number: int, talk: socket.socket, there: tuple[str, int]) -> None:
-        """Linux takes another source port for each connection (RFC 6056), so conntrack sees a new flow."""
         if self._request:
             talk.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABRUPT)
             self.poll.modify(talk, select.POLLOUT)
