@@ -70,6 +70,8 @@ def test_every_rule_that_is_quoted_is_one_that_is_loaded(number: int) -> None:
         for line in render_command(statement).splitlines()
     ]
     assert [each for each in quoted if each not in loaded] == []
+    if not quoted:
+        return  # an earlier step has told of rules
     kinds = {line.split()[1].partition("${")[0] for line in loaded if line.startswith("-A KUBE-")}
     # That the table filter has chains too the lesson says, and that what is behind the node port is marked.
     told = {line.split()[1].partition("${")[0] for line in quoted} | {"KUBE-FORWARD"}
