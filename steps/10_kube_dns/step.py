@@ -1,11 +1,9 @@
 """Step 10: names for Services, answered by a pod. One step for the whole lab."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from labctl.model import Lab, Node, Probe, Resolves, Step
 from labctl.model.naming import CLUSTER_DOMAIN, SERVICES_FOLDER
+from labctl.model.ports import Kernel
+from labctl.model.resource import Resource
 from labctl.model.service import dns_pod, dns_service, headless_service, my_service, namespace_of
 from labctl.model.zone import reverse, spell
 from labctl.resources import (
@@ -18,12 +16,6 @@ from labctl.resources import (
     ServiceRules,
     service_words,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from labctl.model.ports import Kernel
-    from labctl.model.resource import Resource
 
 _KUBEDNS_PORT, _DNS_PORT = 10053, 53
 _DOMAIN = f"svc.{CLUSTER_DOMAIN}"
@@ -117,7 +109,7 @@ def probes(lab: Lab, node: Node) -> tuple[Probe, ...]:
     return (*known, unknown)
 
 
-def words(lab: Lab, node: Node, kernel: Kernel | None) -> Mapping[str, str]:
+def words(lab: Lab, node: Node, kernel: Kernel | None) -> dict[str, str]:
     """The lesson speaks of the Service of the step before, and of where its name is kept."""
     del node
     told = {"dns_address": dns_service(lab).cluster_ip, "services": SERVICES_FOLDER}
