@@ -18,6 +18,7 @@ PORTS = st.builds(
     EntryPort, st.sampled_from(["", "http", "dns-tcp", "p1"]), st.integers(1, 65535), st.sampled_from(["tcp", "udp"])
 )
 ENDPOINTS = st.builds(Endpoint, ADDRESSES, st.just("") | LABELS)
+SEVERAL_PORTS = st.lists(PORTS, max_size=3).map(tuple)
 ENTRIES = st.one_of(
     st.builds(Entry, LABELS, LABELS, ADDRESSES, st.lists(PORTS, max_size=3).map(tuple)),
     st.builds(
