@@ -28,7 +28,7 @@ from tests.machine_state import differences, foreign_processes, machine_state  #
 _BIN = Path(sys.executable).parent
 # Of nobody on the machine (systemd, UIDS-GIDS.md: nothing is handed out there).
 _ORDINARY = 1_900_000_001
-_BENCHMARKS = [ROOT / "benchmarks" / name for name in ("cni", "faults", "run")]
+_BENCHMARKS = [ROOT / "benchmarks" / name for name in ("cni", "faults", "names", "run")]
 _AGAIN = "LAB_TEST_AGAIN"
 _CI = os.environ.get("CI") == "true"
 # The real programs of tests/test_runtime_*.py, by the names of Debian's packages.

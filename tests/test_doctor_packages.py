@@ -82,7 +82,7 @@ def test_which_steps_need_what_is_read_off_the_course() -> None:
     assert {name: needs[name] for name in ("brctl", "nmap", "jq", "veth", "MASQUERADE", "bridge firewall")} == {
         "brctl": (0, 3),
         "nmap": (1,),
-        "jq": (4, 8),
+        "jq": (4, 8, 10),
         "veth": (3,),
         "MASQUERADE": (6,),
         "bridge firewall": (3, 5, 8),

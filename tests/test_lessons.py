@@ -65,7 +65,9 @@ def test_every_rule_that_is_quoted_is_one_that_is_loaded(number: int) -> None:
     quoted = re.findall(r"^-[AI] .*", text, re.MULTILINE)
     loaded = [
         line
-        for statement in do_statements(resources_of(lesson, LAB, node), "notes", node.name)
+        for resource in resources_of(lesson, LAB, node)
+        if not _is_told_before(resource)
+        for statement in do_statements((resource,), "notes", node.name)
         if isinstance(statement, HereDocument)
         for line in render_command(statement).splitlines()
     ]

@@ -6,8 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from labctl.errors import UsageError
-from labctl.model.naming import SERVICES_FOLDER
-from labctl.model.service import dns_service, my_service, serving
 from labctl.model.store import RESULTS_FOLDER, store_folder
 
 if TYPE_CHECKING:
@@ -70,11 +68,6 @@ def tokens(lab: Lab, node: Node) -> dict[str, str]:
         "second_address": str(node.pod_range[min(3, node.pod_range.num_addresses - 2)]),
         "third_address": str(node.pod_range[min(4, node.pod_range.num_addresses - 2)]),
         "guest": lab.guest(node).name,
-        "endpoint": (endpoint := serving(lab)[0].name),
-        "ENDPOINT": endpoint.upper().replace("-", "_"),
-        "service_address": my_service(lab).cluster_ip,
-        "dns_address": dns_service(lab).cluster_ip,
-        "services": SERVICES_FOLDER,
         "other_node": other.name,
         "other_address": str(other.address),
         "other_pod_range": str(other.pod_range),

@@ -1,10 +1,15 @@
-"""The entries of a folder, looked up at every question: a Service that comes or goes needs no restart."""
+"""The entries of a folder, looked up when a question comes: a Service that comes or goes needs no restart.
+
+What comes or goes changes the folder itself, which is looked at for every question. What is written over in its place
+does not: all files are looked at ten times a second at most, as there may be thousands.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
 import sys
+from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,6 +25,7 @@ Mark: TypeAlias = "tuple[int, int, int]"
 
 # Two changes within one tick of the clock that files are marked by may leave the same mark (a tick is at most 10 ms).
 _SETTLED = 1_000_000_000
+_BETWEEN_LOOKS = 100_000_000
 
 
 class ServicesFolder:
@@ -30,22 +36,40 @@ class ServicesFolder:
         self._folder, self._pods = folder, pods
         self._read: dict[str, tuple[Mark, Entry | None]] = {}
         self._zone: Zone | None = None
+        self._mark: Mark | None = None
+        self._looked = 0
 
     def zone(self) -> Zone:
         """What there is now."""
-        now = time_ns()
+        now, mark = time_ns(), self._mark_of_folder()
+        is_still = mark is not None and mark == self._mark and now - mark[0] >= _SETTLED
+        if self._zone is None or not is_still or not 0 <= now - self._looked < _BETWEEN_LOOKS:
+            self._zone = self._look(now)
+            self._mark, self._looked = mark, now
+        return self._zone
+
+    def _mark_of_folder(self) -> Mark | None:
+        try:
+            info = Path(self._folder).stat()
+        except OSError:
+            return None
+        return info.st_mtime_ns, info.st_size, info.st_ino
+
+    def _look(self, now: int) -> Zone:
+        """Look at all files; what has changed is read."""
         read: dict[str, tuple[Mark, Entry | None]] = {}
         newest = 0
         for name, mark in self._list():
             known = self._read.get(name)
-            fresh = known is None or known[0] != mark or now - mark[0] < _SETTLED
-            read[name] = (mark, self._entry(name)) if fresh or known is None else known
+            if known is None or known[0] != mark or now - mark[0] < _SETTLED:
+                known = (mark, self._entry(name))
+            read[name] = known
             newest = max(newest, mark[0])
-        if self._zone is None or read != self._read:
-            entries = (entry for _, entry in read.values() if entry is not None)
-            self._zone = Zone(entries, self._pods, serial=(newest or now) // 1_000_000_000)
+        if self._zone is not None and read == self._read:
+            return self._zone
         self._read = read
-        return self._zone
+        entries = (entry for _, entry in read.values() if entry is not None)
+        return Zone(entries, self._pods, serial=(newest or now) // 1_000_000_000)
 
     def _list(self) -> list[tuple[str, Mark]]:
         """The regular files with names of entries, sorted."""

@@ -2,10 +2,20 @@
 
 from labctl.model import Lab, Node, Probe, Resolves, Step
 from labctl.model.naming import CLUSTER_DOMAIN, SERVICES_FOLDER
+from labctl.model.ports import Kernel
 from labctl.model.resource import Resource
 from labctl.model.service import dns_pod, dns_service, headless_service, my_service, namespace_of
 from labctl.model.zone import reverse, spell
-from labctl.resources import Folder, Guest, GuestNetwork, ResolverFile, Server, ServiceEntry, ServiceRules
+from labctl.resources import (
+    Folder,
+    Guest,
+    GuestNetwork,
+    ResolverFile,
+    Server,
+    ServiceEntry,
+    ServiceRules,
+    service_words,
+)
 
 _KUBEDNS_PORT, _DNS_PORT = 10053, 53
 _DOMAIN = f"svc.{CLUSTER_DOMAIN}"
@@ -99,6 +109,13 @@ def probes(lab: Lab, node: Node) -> tuple[Probe, ...]:
     return (*known, unknown)
 
 
+def words(lab: Lab, node: Node, kernel: Kernel | None) -> dict[str, str]:
+    """The lesson speaks of the Service of the step before, and of where its name is kept."""
+    del node
+    told = {"dns_address": dns_service(lab).cluster_ip, "services": SERVICES_FOLDER}
+    return {**service_words(lab, my_service(lab), None), **told}
+
+
 STEP = Step(
     title="Names for Services: DNS",
     notes="""\
@@ -112,4 +129,5 @@ the cluster.""",
         "A short name becomes a full one by the search list: NAMESPACE.svc.cluster.local comes first.",
     ),
     whole_lab=True,
+    words=words,
 )
