@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused
 from labctl.model.kubeconfig import PROXY_WORDS
-from labctl.model.lab import NETNS_FOLDER, Container
+from labctl.model.lab import NETNS_FOLDER, Container, Place
 from labctl.model.naming import CLUSTER_DOMAIN, SERVICES_FOLDER, Endpoint, read_entry, split_file_name
 from labctl.model.program import program_words
 from labctl.model.resolver import NETNS_FILES, read_resolver, resolver_path
