@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labctl.engine.lesson import read_lesson
+from tests.lab_under_test import step_called
 
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 _BLOCK = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
+OBJECTS = step_called("objects")
 _ANSWERED, _SILENT = "1 received", "0 received"
 
 
@@ -80,6 +82,12 @@ BLOCKS = {
         Typed(r'"supportedVersions": \["0.3.1".*"code": 4, "msg": "ADD needs CNI_NETNS, CNI_IFNAME', 8),
         Typed("step 8 on master: wrong.*CHECK says: e has no default route.*guest_network:master/e: mended.*done", 8),
         Typed("10.244.0.4 e eth0.*done", 8),
+    ),
+    OBJECTS: (
+        Typed(r'"phase": "Running".*"podIP": "10.244.0.6".*"name":"kube-system"', OBJECTS),
+        Typed(r"my-pod +1/1 .* 10.244.0.6 .*eth0.*10.244.0.6/24.*IP: +10.244.0.6", OBJECTS),
+        Typed(r"my-pod +0/1 .* <none> .*guest_network:master/my-pod: mended.*my-pod +1/1 .* 10.244.0.6 ", OBJECTS),
+        Typed(r'"message":"Unauthorized".*Forbidden.*MethodNotAllowed.: delete is not supported', OBJECTS),
     ),
 }
 
