@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labctl.engine.lesson import read_lesson
+from tests.lab_under_test import step_called
 
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 _BLOCK = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
+OBJECTS = step_called("objects")
 _ANSWERED, _SILENT = "1 received", "0 received"
 
 
@@ -95,6 +97,12 @@ BLOCKS = {
         ),
         Typed(r"^clusterIP 10.96.7.7\n10.96.7.7 +mine.default.svc.cluster.local\ngone$", 10),
         Typed(r"10.96.0.100 .* 4 +\d+ +.*udp dpt:53.*10.96.0.100 .* 1 +\d+ +.*udp dpt:53", 10),
+    ),
+    OBJECTS: (
+        Typed(r'"phase": "Running".*"podIP": "10.244.0.6".*"name":"kube-system"', OBJECTS),
+        Typed(r"my-pod +1/1 .* 10.244.0.6 .*eth0.*10.244.0.6/24.*IP: +10.244.0.6", OBJECTS),
+        Typed(r"my-pod +0/1 .* <none> .*guest_network:master/my-pod: mended.*my-pod +1/1 .* 10.244.0.6 ", OBJECTS),
+        Typed(r'"message":"Unauthorized".*Forbidden.*MethodNotAllowed.: delete is not supported', OBJECTS),
     ),
 }
 
