@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labctl.engine.lesson import read_lesson
+from tests.lab_under_test import CONTEXTS_STEP
 
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
@@ -80,6 +81,15 @@ BLOCKS = {
         Typed(r'"supportedVersions": \["0.3.1".*"code": 4, "msg": "ADD needs CNI_NETNS, CNI_IFNAME', 8),
         Typed("step 8 on master: wrong.*CHECK says: e has no default route.*guest_network:master/e: mended.*done", 8),
         Typed("10.244.0.4 e eth0.*done", 8),
+    ),
+    CONTEXTS_STEP: (
+        Typed(r"\* +my-context +lab +lab-admin +mystuff.*token: REDACTED.*token: lab-admin-token", CONTEXTS_STEP),
+        Typed("error: unknown flag: --users.*error: unknown flag: --clusters", CONTEXTS_STEP),
+        Typed(r'Context "bare" created.*server localhost:8080 was refused.*deleted context bare', CONTEXTS_STEP),
+        Typed(
+            "wrong.*context my-context of master has the namespace default.*my-context: mended.*\nmystuff$",
+            CONTEXTS_STEP,
+        ),
     ),
 }
 

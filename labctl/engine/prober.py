@@ -90,7 +90,7 @@ class Prober:
                 case RouteVia(source, target, device):
                     return self._ask_route(source, target, device)
                 case Prints(source, argv, line):
-                    return _of_print(self._kernel.programs(source).run(argv), line)
+                    return _of_print(self._kernel.programs(source).look(argv), line)
                 case Succeeds(source, argv):
                     done = self._kernel.programs(source).run(argv)
                     return Answer(done.code == 0, _complaint(done))

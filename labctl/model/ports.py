@@ -130,7 +130,10 @@ class Programs(Protocol):
         """
 
     def look(self, argv: Sequence[str], text: str = "") -> Completed:
-        """Run one that changes nothing; what it said is remembered until something is changed or `Kernel.refresh`."""
+        """Run one that changes nothing; what it said is remembered until something is changed or `Kernel.refresh`.
+
+        One that takes more than 30 seconds is ended, and that is an error.
+        """
 
 
 class Firewall(Protocol):

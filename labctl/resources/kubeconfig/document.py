@@ -49,7 +49,10 @@ class Document:
             NoKubeconfigError: it is not YAML, or not of the form of a kubeconfig.
         """
         self._yaml = _make_yaml()
-        self._root = _read(self._yaml, text)
+        root = _read(self._yaml, text)
+        # Comments alone, which the library would forget.
+        self._preface = text if root is None else ""
+        self._root = _make_map({}) if root is None else root
         for kind in KINDS:
             _check_entries(kind, self._root.get(f"{kind}s"))
         if not isinstance(self.current, str):
@@ -58,8 +61,9 @@ class Document:
     def text(self) -> str:
         """Spell it."""
         out = StringIO()
-        self._yaml.dump(self._root, out)
-        return out.getvalue()
+        if self._root:
+            self._yaml.dump(self._root, out)
+        return self._preface + out.getvalue()
 
     @property
     def current(self) -> str:
@@ -189,11 +193,9 @@ def _read(yaml: YAML, text: str) -> Any:  # noqa: ANN401 (the library's map)
         raise NoKubeconfigError(f"is not YAML: {_say(error)}") from None
     except (ValueError, RecursionError) as error:  # an impossible date; brackets without end
         raise NoKubeconfigError(f"is not YAML: {str(error) or type(error).__name__}") from None
-    if root is None:
-        return _make_map({})
-    if not isinstance(root, dict):
+    if not isinstance(root, dict | None):
         raise NoKubeconfigError(f"is no kubeconfig: it is a {'list' if isinstance(root, list) else 'text'}, not a map")
-    for key in ("apiVersion", "kind"):
+    for key in ("apiVersion", "kind") if root else ():
         if root.get(key) not in (None, "", _BLANK[key]):
             raise NoKubeconfigError(f"is no kubeconfig: its {key} is {root[key]}; expected {_BLANK[key]}")
     return root

@@ -135,10 +135,11 @@ def edit_kubeconfig(kernel: Kernel, node: str, edit: Callable[[Document], object
         if files.info(_LOCK) is not None:
             # clientcmd.lockFile: kubectl makes it before it writes, and refuses while it is there.
             raise Busy(f"kubectl is writing {KUBECONFIG} on {node}: there is a {_LOCK}", f"if none runs: rm {_LOCK}")
-        old = files.read(KUBECONFIG) or ""
+        old, unchanged = files.read(KUBECONFIG) or "", found.text()
         edit(found)
         new = found.text()
-        if new == old or files.exchange(KUBECONFIG, _FOLDER, old, new):
+        # Nobody's file is spelled anew for nothing.
+        if new == unchanged or files.exchange(KUBECONFIG, _FOLDER, old, new):
             return
         kernel.refresh()
     raise KernelRefused(f"{KUBECONFIG} on {node} keeps changing under us", "who else writes it? labctl exec … -- ps ax")
