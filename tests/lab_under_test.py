@@ -40,6 +40,9 @@ def step_called(slug: str) -> int:
     return next(each.number for each in Course(builtin_folder()).lessons() if each.slug == slug)
 
 
+CONTEXTS_STEP = step_called("contexts")
+
+
 @dataclass(frozen=True)
 class Said:
     """What a labctl command gave."""

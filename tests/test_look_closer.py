@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labctl.engine.lesson import read_lesson
-from tests.lab_under_test import step_called
+from tests.lab_under_test import CONTEXTS_STEP, step_called
 
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
@@ -103,6 +103,15 @@ BLOCKS = {
         Typed(r"my-pod +1/1 .* 10.244.0.6 .*eth0.*10.244.0.6/24.*IP: +10.244.0.6", OBJECTS),
         Typed(r"my-pod +0/1 .* <none> .*guest_network:master/my-pod: mended.*my-pod +1/1 .* 10.244.0.6 ", OBJECTS),
         Typed(r'"message":"Unauthorized".*Forbidden.*MethodNotAllowed.: delete is not supported', OBJECTS),
+    ),
+    CONTEXTS_STEP: (
+        Typed(r"\* +my-context +lab +lab-admin +mystuff.*token: REDACTED.*token: lab-admin-token", CONTEXTS_STEP),
+        Typed("error: unknown flag: --users.*error: unknown flag: --clusters", CONTEXTS_STEP),
+        Typed(r'Context "bare" created.*server localhost:8080 was refused.*deleted context bare', CONTEXTS_STEP),
+        Typed(
+            "wrong.*context my-context of master has the namespace default.*my-context: mended.*\nmystuff$",
+            CONTEXTS_STEP,
+        ),
     ),
 }
 

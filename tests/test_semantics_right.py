@@ -11,6 +11,7 @@ from labctl.engine.course import nodes_of
 from labctl.engine.events import Doing, Event
 from labctl.engine.report import Outcome
 from labctl.model.resource import Absent, Present
+from tests.lab_under_test import CONTEXTS_STEP
 
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
@@ -65,6 +66,42 @@ iptables -t nat -A BALANCE -p tcp -m statistic --mode nth --every 3 --packet 0 -
 iptables -t nat -A BALANCE -p tcp -m statistic --mode random --probability 0.5 -j DNAT --to-destination 10.244.1.2:80
 iptables -t nat -A BALANCE -p tcp -j DNAT --to-destination 10.244.0.3:80
 iptables -t nat -A POSTROUTING -m mark --mark 1 -j MASQUERADE
+"""
+# By hand: JSON's quotes, an order of its own, another spelling of a URL, comments, more fields, no namespace.
+KUBECONFIG = """
+mkdir -p ~/.kube; cat >~/.kube/config <<'END'
+# written by hand
+users:
+  - user: {"token": "lab-admin-token"}   # me
+    name: lab-admin
+  - {name: lab-reader, user: {token: 'lab-reader-token'}}
+clusters:
+  - name: lab-proxy
+    cluster: {server: "http://localhost:8001/"}
+  - cluster:
+      server: "https://127.0.0.1:6443/"
+      certificate-authority-data: YWJj
+      extensions: [{name: mine, extension: {a: 1}}]
+    name: lab
+contexts:
+  - context: {cluster: lab, user: lab-admin, namespace: mystuff, color: blue}
+    name: my-context
+  - {name: lab-reader, context: {user: lab-reader, cluster: lab}}
+  - {name: lab-proxy, context: {cluster: lab-proxy}}
+  - {name: lab, context: {cluster: lab, user: lab-admin}}
+current-context: "my-context"
+END
+"""
+NOTES_LINES = """
+cd ~; mkdir .kube; kubectl config set-context my-context --namespace=mystuff
+kubectl config use-context my-context
+kubectl config set-cluster lab --server https://localhost:6443 --certificate-authority /etc/kubernetes/pki/ca.crt
+kubectl config set-cluster lab-proxy --server http://127.0.0.1:8001
+for user in lab-admin lab-reader; do kubectl config set-credentials $user --token $user-token; done
+kubectl config set-context --current --cluster lab --user lab-admin
+kubectl config set-context renamed --cluster lab --user lab-admin; kubectl config rename-context renamed lab
+kubectl config set-context lab-reader --cluster lab --user lab-reader --namespace default
+kubectl config set-context lab-proxy --cluster lab-proxy
 """
 
 RIGHT = {
@@ -163,6 +200,10 @@ RIGHT = {
             " -e \"s/'options ndots:5'/'options timeout:1 ndots:5' '# mine'/\""
             " -e 's/--bind-interfaces --listen-address=0.0.0.0//' /tmp/step; bash -e /tmp/step"
         ),
+    ),
+    CONTEXTS_STEP: (
+        Right(KUBECONFIG, ("carries its certificate along, which is as good", "no namespace, which means default")),
+        Right(NOTES_LINES, ("context lab of master has no namespace, which means default",)),
     ),
 }
 

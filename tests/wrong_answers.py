@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labctl.engine.report import Outcome
-from tests.lab_under_test import step_called
+from tests.lab_under_test import CONTEXTS_STEP, step_called
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,22 @@ def _start(port: int, command: str) -> str:
     return f'{_end(port)}; {started}; timeout 20 bash -c "until {listens}; do sleep 0.05; done"'
 
 
+KUBECONFIG = "/root/.kube/config"
+CONFIG = "kubectl config"
+NO_KUBECONFIG = f"rm -r {KUBECONFIG}"
+
+
 def _reserve(line: str) -> str:
     return f"sed -i '/ a$/d' {STORE}; echo '{line}' >>{STORE}"
 
 
 def _result(change: str) -> str:
     return f"jq '{change}' {RESULT} >/tmp/r; cat /tmp/r >{RESULT}"
+
+
+def _broken(text: str, *says: str) -> Wrong:
+    """A kubeconfig that holds something else."""
+    return Wrong(f"printf -- '{text}' >{KUBECONFIG}", (f"{KUBECONFIG} on master", *says), cleared=NO_KUBECONFIG)
 
 
 def _reroute(options: str) -> str:
@@ -482,6 +492,85 @@ WRONG = {
             f"rm {RESOLVER}; ln -s /etc/resolv.conf {RESOLVER}",
             (f"{RESOLVER} on master is a link, not a file",),
             cleared=f"rm {RESOLVER}",
+        ),
+    ),
+    CONTEXTS_STEP: (
+        Wrong(
+            f"{CONFIG} set-cluster lab --server=http://127.0.0.1:8080",
+            ("cluster lab of master is at http://127.0.0.1:8080", "expected https://127.0.0.1:6443"),
+        ),
+        Wrong(
+            f"{CONFIG} set-cluster lab --insecure-skip-tls-verify=true",
+            ("cluster lab of master believes any server", "expected certificate-authority /etc/kubernetes/pki/ca.crt"),
+        ),
+        Wrong(
+            f"{CONFIG} set-cluster lab --certificate-authority=/tmp/ca",
+            ("cluster lab of master believes /tmp/ca", "expected certificate-authority /etc/kubernetes/pki/ca.crt"),
+        ),
+        Wrong(f"{CONFIG} delete-cluster lab-proxy", (f"{KUBECONFIG} on master has no cluster lab-proxy",), NOT_DONE),
+        Wrong(
+            f"{CONFIG} set-credentials lab-admin --token=mine",
+            ("user lab-admin of master has another token", "expected lab-admin-token"),
+        ),
+        Wrong(
+            f"{CONFIG} set-credentials lab-admin --username=me --password=secret",
+            ("user lab-admin of master has no token", "expected lab-admin-token"),
+        ),
+        Wrong(f"{CONFIG} delete-user lab-reader", (f"{KUBECONFIG} on master has no user lab-reader",), NOT_DONE),
+        Wrong(
+            f"{CONFIG} set-context --current --namespace=default",
+            ("context my-context of master has the namespace default", "expected mystuff"),
+        ),
+        Wrong(
+            f"{CONFIG} set-context my-context --user=lab-reader",
+            ("context my-context of master has the user lab-reader", "expected lab-admin"),
+        ),
+        Wrong(
+            f"{CONFIG} set-context lab-proxy --user=lab-admin",
+            ("context lab-proxy of master has the user lab-admin", "expected none"),
+        ),
+        Wrong(
+            f"{CONFIG} delete-context my-context; {CONFIG} set-context my-context --namespace=mystuff",
+            ("context my-context of master has no cluster", "expected lab"),
+        ),
+        Wrong(
+            f"{CONFIG} rename-context my-context mine",
+            (f"{KUBECONFIG} on master has no context my-context",),
+            residue=f"{CONFIG} delete-context mine",
+        ),
+        Wrong(f"{CONFIG} use-context lab", ("the current context of master is lab", "expected my-context")),
+        Wrong(f"{CONFIG} unset current-context", (f"{KUBECONFIG} on master has no current context",), NOT_DONE),
+        Wrong(f"rm {KUBECONFIG}", (f"master has no {KUBECONFIG}",), NOT_DONE),
+        Wrong("rm -r /root/.kube", (f"master has no {KUBECONFIG}",), NOT_DONE),
+        _broken("a: {", "is not YAML", "(line 1)"),
+        _broken("- a list", "is a list, not a map"),
+        _broken("just words", "is a text, not a map"),
+        _broken("kind: Pod", "its kind is Pod", "expected Config"),
+        _broken("contexts: {}", "its contexts are no list"),
+        _broken("users: [{user: {}}]", "a user in it has no name"),
+        _broken("clusters: [{name: a, cluster: 1}]", "its cluster a is no map"),
+        _broken("contexts: [{name: a}, {name: a}]", "two contexts in it are called a"),
+        _broken("current-context: [a]", "its current-context is no name"),
+        _broken("\\377", "is not UTF-8 text"),
+        Wrong(
+            f"head -c 131073 /dev/zero | tr '\\0' '#' >{KUBECONFIG}",
+            (f"{KUBECONFIG} on master has 131073 bytes", "expected at most 131072"),
+            cleared=NO_KUBECONFIG,
+        ),
+        Wrong(
+            f"mv {KUBECONFIG} /tmp/mine; ln -s /tmp/mine {KUBECONFIG}",
+            (f"{KUBECONFIG} on master is a link to /tmp/mine, not a file",),
+            cleared=NO_KUBECONFIG,
+        ),
+        Wrong(
+            f"{NO_KUBECONFIG}; mkdir {KUBECONFIG}",
+            (f"{KUBECONFIG} on master is no file but a folder",),
+            cleared=NO_KUBECONFIG,
+        ),
+        Wrong(
+            "rm -r /root/.kube; touch /root/.kube",
+            ("/root/.kube on master is a file, not a folder",),
+            cleared="rm /root/.kube",
         ),
     ),
 }

@@ -112,7 +112,7 @@ class Prober:
                 case RouteVia(source, target, device):
                     return self._ask_route(source, target, device)
                 case Prints(source, argv, line):
-                    return _of_print(self._kernel.programs(source).run(argv), line)
+                    return _of_print(self._kernel.programs(source).look(argv), line)
                 case Shows(source, argv, containers):
                     return self._ask_shown(self._kernel.programs(source).look(argv), containers)
                 case Succeeds(source, argv):

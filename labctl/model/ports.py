@@ -146,7 +146,10 @@ class Programs(Runs, Protocol):
     """Programs at one place, in all of its namespaces, as uid 0 of the world."""
 
     def look(self, argv: Sequence[str], text: str = "") -> Completed:
-        """Run one that changes nothing; what it said is remembered until something is changed or `Kernel.refresh`."""
+        """Run one that changes nothing; what it said is remembered until something is changed or `Kernel.refresh`.
+
+        One that takes more than 30 seconds is ended, and that is an error.
+        """
 
     def start(self, argv: Sequence[str], protocol: str, port: int) -> None:
         """Start one that goes on running, detached; done once somebody here listens on the port.

@@ -7,9 +7,11 @@ kubectl 1.37 where the file was kubectl's before.
 
 from __future__ import annotations
 
-import re
+from functools import cache
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from labctl.resources.kubeconfig.spelling import make_list, make_map, make_yaml, quote, set_sorted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,15 +24,6 @@ KINDS: tuple[Kind, ...] = ("cluster", "user", "context")
 _CURRENT = "current-context"
 # As kubectl writes them into a new file, in its order.
 _BLANK = {"apiVersion": "v1", "clusters": None, "contexts": None, _CURRENT: "", "kind": "Config", "users": None}
-# What YAML 1.1, which kubectl reads, takes for something else than a string: kubectl puts it in double quotes.
-_NO_STRING = re.compile(
-    r"""| ~ | y | n | yes | no | on | off | true | false | null
-    | [-+]? (?: 0b[01_]+ | 0x[\da-f_]+ | 0o[0-7_]+ | \d[\d_]* (?: :[0-5]?\d )* )
-    | [-+]? (?: \d[\d_]* (?: :[0-5]?\d )* (?: \.[\d_]* )? | \.\d[\d_]* ) (?: e[-+]?\d+ )?
-    | [-+]? \.inf | \.nan
-    | \d{4}-\d\d?-\d\d? (?: [Tt ] .* )?""",
-    re.ASCII | re.IGNORECASE | re.VERBOSE,
-)
 # What kubectl writes of an entry even if it is empty.
 _ALWAYS = {"cluster": ("server",), "user": (), "context": ("cluster", "user")}
 
@@ -48,18 +41,22 @@ class Document:
         Raises:
             NoKubeconfigError: it is not YAML, or not of the form of a kubeconfig.
         """
-        self._yaml = _make_yaml()
-        self._root = _read(self._yaml, text)
+        self._yaml = make_yaml()
+        root = _read(self._yaml, text)
+        # Comments alone, which the library would forget.
+        self._preface = text if root is None else ""
+        self._root = make_map({}) if root is None else root
         for kind in KINDS:
             _check_entries(kind, self._root.get(f"{kind}s"))
         if not isinstance(self.current, str):
-            raise NoKubeconfigError(f"its {_CURRENT} is no name")
+            raise NoKubeconfigError(f"is no kubeconfig: its {_CURRENT} is no name")
 
     def text(self) -> str:
         """Spell it."""
         out = StringIO()
-        self._yaml.dump(self._root, out)
-        return out.getvalue()
+        if self._root:
+            self._yaml.dump(self._root, out)
+        return self._preface + out.getvalue()
 
     @property
     def current(self) -> str:
@@ -69,7 +66,7 @@ class Document:
     def use(self, name: str) -> None:
         """Make a context the current one; an empty name for none. It need not exist."""
         self._complete()
-        self._root[_CURRENT] = _quote(name)
+        self._root[_CURRENT] = quote(name)
 
     def names(self, kind: Kind) -> tuple[str, ...]:
         """The names of the entries of one kind."""
@@ -84,19 +81,19 @@ class Document:
         """Set fields of an entry, which is made if there is none; None takes a field away. Others stay."""
         self._complete()
         if self.find(kind, name) is None:
-            self._insert(kind, _make_map({"name": _quote(name)}))
+            self._insert(kind, make_map({"name": quote(name)}))
         entry = next(each for each in self._entries(kind) if each["name"] == name)
         if not entry.get(kind):
-            _set_sorted(entry, kind, _make_map({}))
+            set_sorted(entry, kind, make_map({}))
         said = entry[kind]
         for key, value in fields.items():
             if value is None:
                 said.pop(key, None)
             elif said.get(key) != value:
-                _set_sorted(said, key, _quote(value))
+                set_sorted(said, key, quote(value))
         for key in _ALWAYS[kind]:
             if key not in said:
-                _set_sorted(said, key, _quote(""))
+                set_sorted(said, key, quote(""))
 
     def drop(self, kind: Kind, name: str) -> bool:
         """Take an entry away; tell whether there was one. The current context stays what it is, as with kubectl."""
@@ -116,7 +113,7 @@ class Document:
             return False
         self._complete()
         entry = self._root["contexts"].pop(place)
-        entry["name"] = _quote(new)
+        entry["name"] = quote(new)
         self._insert("context", entry)
         if self.current == old:
             self.use(new)
@@ -135,7 +132,7 @@ class Document:
         """Before the first whose name is greater."""
         entries = self._root[f"{kind}s"]
         if not entries:
-            entries = self._root[f"{kind}s"] = _make_list()
+            entries = self._root[f"{kind}s"] = make_list()
         place = next((at for at, each in enumerate(entries) if each["name"] > entry["name"]), len(entries))
         entries.insert(place, entry)
 
@@ -143,54 +140,36 @@ class Document:
         """Put in what kubectl writes at any change."""
         for key, value in _BLANK.items():
             if key not in self._root:
-                _set_sorted(self._root, key, _quote(value) if isinstance(value, str) else value)
+                set_sorted(self._root, key, quote(value) if isinstance(value, str) else value)
 
 
-def _make_yaml() -> YAML:
-    # Here and below: it takes 60 ms to import, and most commands never look at a kubeconfig.
-    from ruamel.yaml import YAML
-    from ruamel.yaml.representer import RoundTripRepresenter
+@cache
+def read_document(text: str) -> Document:
+    """Read one that is only looked at: each of ten resources does so, and the library takes its time.
 
-    class Representer(RoundTripRepresenter):
-        """Spells nothing as kubectl does."""
-
-    def spell_null(representer: RoundTripRepresenter, _nothing: None) -> Any:  # noqa: ANN401 (a node of the library's)
-        return representer.represent_scalar("tag:yaml.org,2002:null", "null")
-
-    Representer.add_representer(type(None), spell_null)
-    yaml = YAML()
-    yaml.Representer = Representer
-    yaml.preserve_quotes = True
-    yaml.width = 1 << 20
-    yaml.indent(mapping=2, sequence=2, offset=0)
-    return yaml
-
-
-def _make_list() -> Any:  # noqa: ANN401 (the library's list)
-    from ruamel.yaml.comments import CommentedSeq
-
-    return CommentedSeq()
-
-
-def _make_map(fields: Mapping[str, object]) -> Any:  # noqa: ANN401 (the library's map)
-    from ruamel.yaml.comments import CommentedMap
-
-    return CommentedMap(fields)
+    Raises:
+        NoKubeconfigError: as `Document`.
+    """
+    return Document(text)
 
 
 def _read(yaml: YAML, text: str) -> Any:  # noqa: ANN401 (the library's map)
     from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.tokens import AnchorToken
 
     if "\ufffd" in text:
         raise NoKubeconfigError("is not UTF-8 text")
     try:
+        if "&" in text and any(isinstance(token, AnchorToken) for token in make_yaml().scan(text)):
+            # What is shared cannot be changed for one alone; kubectl would write it out.
+            raise NoKubeconfigError("shares parts by YAML anchors; expected each entry to be written out")
         root = yaml.load(text)
     except YAMLError as error:
         raise NoKubeconfigError(f"is not YAML: {_say(error)}") from None
     except (ValueError, RecursionError) as error:  # an impossible date; brackets without end
         raise NoKubeconfigError(f"is not YAML: {str(error) or type(error).__name__}") from None
     if root is None:
-        return _make_map({})
+        return None
     if not isinstance(root, dict):
         raise NoKubeconfigError(f"is no kubeconfig: it is a {'list' if isinstance(root, list) else 'text'}, not a map")
     for key in ("apiVersion", "kind"):
@@ -221,20 +200,3 @@ def _check_entries(kind: Kind, entries: object) -> None:
         if entry["name"] in names:
             raise NoKubeconfigError(f"is no kubeconfig: two {kind}s in it are called {entry['name']}")
         names.add(entry["name"])
-
-
-def _quote(text: str) -> Any:  # noqa: ANN401 (the library's string)
-    """A string as kubectl quotes it."""
-    from ruamel.yaml.scalarstring import DoubleQuotedScalarString, PlainScalarString
-
-    # Not a mere str: in place of a quoted one the library would quote it too. What cannot be plain it quotes by itself.
-    return DoubleQuotedScalarString(text) if _NO_STRING.fullmatch(text) else PlainScalarString(text)
-
-
-def _set_sorted(where: Any, key: str, value: object) -> None:  # noqa: ANN401 (the library's map)
-    """Set a key; a new one goes before the first that is greater, as kubectl sorts them."""
-    if key in where:
-        where[key] = value
-        return
-    place = next((at for at, each in enumerate(where) if str(each) > key), len(where))
-    where.insert(place, key, value)

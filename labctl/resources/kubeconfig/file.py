@@ -9,7 +9,7 @@ from labctl.model.kubeconfig import CLUSTERS, CONTEXTS, HOME, KUBE_FOLDER, KUBEC
 from labctl.model.resource import Absent, Foreign, Present, Seen
 from labctl.model.shell import Run, Shell, Var
 from labctl.model.value import Value
-from labctl.resources.kubeconfig.document import Document, Kind, NoKubeconfigError
+from labctl.resources.kubeconfig.document import Document, Kind, NoKubeconfigError, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _FOLDER = f"{HOME}/{KUBE_FOLDER}"
 _LOCK = f"{KUBECONFIG}.lock"
-_MOST_BYTES = 1 << 20
+# The library reads some 30 KB a second.
+_MOST_BYTES = 1 << 17
 _TRIES = 100
 _OURS: dict[Kind, tuple[str, ...]] = {
     "cluster": tuple(each.name for each in CLUSTERS),
@@ -102,7 +103,7 @@ def read_kubeconfig(kernel: Kernel, node: str) -> Document | Absent | Foreign:
     if complaint := _complain(info):
         return Foreign(f"{KUBECONFIG} on {node} {complaint}")
     try:
-        return Document(files.read(KUBECONFIG) or "")
+        return read_document(files.read(KUBECONFIG) or "")
     except NoKubeconfigError as error:
         return Foreign(f"{KUBECONFIG} on {node} {error}")
 
@@ -136,9 +137,11 @@ def edit_kubeconfig(kernel: Kernel, node: str, edit: Callable[[Document], object
             # clientcmd.lockFile: kubectl makes it before it writes, and refuses while it is there.
             raise Busy(f"kubectl is writing {KUBECONFIG} on {node}: there is a {_LOCK}", f"if none runs: rm {_LOCK}")
         old = files.read(KUBECONFIG) or ""
-        edit(found)
-        new = found.text()
-        if new == old or files.exchange(KUBECONFIG, _FOLDER, old, new):
+        document = Document(old)
+        edit(document)
+        new = document.text()
+        # Nobody's file is spelled anew for nothing.
+        if new == found.text() or files.exchange(KUBECONFIG, _FOLDER, old, new):
             return
         kernel.refresh()
     raise KernelRefused(f"{KUBECONFIG} on {node} keeps changing under us", "who else writes it? labctl exec … -- ps ax")
