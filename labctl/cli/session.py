@@ -95,6 +95,14 @@ class Session:
         self.journal.add(world_id(world), "up")
         return world
 
+    def take_down(self) -> None:
+        """Take the world down. Ctrl-C in the middle of it comes once, and is not the end of it."""
+        try:
+            self.sandbox.down()
+        except KeyboardInterrupt:
+            self.sandbox.down()
+            raise
+
     @contextmanager
     def locked(self, purpose: str) -> Iterator[None]:
         """Hold the one lock of this home."""
