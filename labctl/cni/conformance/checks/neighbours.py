@@ -80,8 +80,8 @@ def _expect_none(lost: list[str], answer: Answer) -> None:
 def _attach(bench: Bench, network: Network, mac: str) -> Attached:
     """An attachment, whose port of a bridge, if one came with it, gets this MAC.
 
-    A bridge without an address of its own takes the lowest of its ports', and another when a lower one comes or this one
-    goes: who asked for the gateway before may lose it. Most are lucky, most of the time; here none is.
+    A bridge without an address of its own takes the lowest of its ports', and another when a lower one comes, or this
+    one goes: who asked for the gateway before may lose it. Most are lucky, most of the time; here none is.
     """
     before = {each.name for each in bench.view().interfaces}
     attached = bench.attach(network)
