@@ -66,7 +66,7 @@ FOUND_MORE = {
     "second-leak": {"DUA-06"},
     "check-first": {"DUA-05"},
     "bridge-restart": {"NBR-01"},
-    "bridge-mac": {"NBR-02"},
+    "bridge-mac": {"NBR-01", "NBR-02"},
     "bridge-stop": {"NBR-02"},
 }
 

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from labctl.cni.conformance.bench import Bench
     from labctl.cni.conformance.call import Answer
     from labctl.cni.conformance.check import Check
+    from labctl.cni.conformance.network import Network
 
 _FLOW = "/run/labctl-flow"
 _SECONDS = 5
-# Of those that anybody may give away (IEEE 802: the bit of local ones).
-_LOWEST_MAC = "02:00:00:00:00:01"
+# MACs, of those that anybody may give away (IEEE 802: the bit of local ones): lower or higher than any by chance.
+_LOWEST = "02:00:00:00:00:01"
+_HIGH = ("fe:ff:ff:ff:ff:f1", "fe:ff:ff:ff:ff:f2", "fe:ff:ff:ff:ff:f3")
 _COUNTED = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
 
@@ -75,6 +77,20 @@ def _expect_none(lost: list[str], answer: Answer) -> None:
         raise Failed(f"lost between others: {'; '.join(lost)}; {answer}")
 
 
+def _attach(bench: Bench, network: Network, mac: str) -> Attached:
+    """An attachment, whose port of a bridge, if one came with it, gets this MAC.
+
+    A bridge without an address of its own takes the lowest of its ports', and another when a lower one comes, or this
+    one goes: who asked for the gateway before may lose it. Most are lucky, most of the time; here none is.
+    """
+    before = {each.name for each in bench.view().interfaces}
+    attached = bench.attach(network)
+    ports = (each.name for each in bench.view().interfaces if each.master and each.name not in before)
+    if port := next(ports, ""):
+        bench.do(f"ip link set dev {shlex.quote(port)} address {mac}")
+    return attached
+
+
 @should(
     "NBR-01",
     "2 Overview",
@@ -82,7 +98,7 @@ def _expect_none(lost: list[str], answer: Answer) -> None:
 )
 def _survive_add(bench: Bench) -> None:
     network = bench.own_network()
-    others = [bench.attach(network) for _ in range(3)]
+    others = [_attach(bench, network, mac) for mac in _HIGH]
     comes = bench.container(network)
     with _flow(bench, *others) as lost:
         answer = bench.call("ADD", comes)
@@ -97,14 +113,8 @@ def _survive_add(bench: Bench) -> None:
 )
 def _survive_del(bench: Bench) -> None:
     network = bench.own_network()
-    others = [bench.attach(network) for _ in range(3)]
-    before = {each.name for each in bench.view().interfaces}
-    leaving = bench.attach(network)
-    # A bridge without an address of its own takes the lowest of its ports', and another when that one goes: who asked
-    # for the gateway meanwhile may lose it. Most are lucky, most of the time; here none is.
-    port = next((each.name for each in bench.view().interfaces if each.master and each.name not in before), None)
-    if port:
-        bench.do(f"ip link set dev {shlex.quote(port)} address {_LOWEST_MAC}")
+    others = [_attach(bench, network, mac) for mac in _HIGH]
+    leaving = _attach(bench, network, _LOWEST)
     with _flow(bench, *others) as lost:
         answer = bench.delete(leaving)
     _expect_none(lost, answer.expect_success("DEL failed"))
