@@ -11,7 +11,7 @@ from labctl.model.store import reserved_address
 from labctl.model.value import Value
 
 if TYPE_CHECKING:
-    from labctl.model.lab import Lab, Node
+    from labctl.model.lab import Container, Lab, Node
     from labctl.model.ports import Kernel
     from labctl.model.service import Service
     from labctl.model.service_chains import Portal, Rules
@@ -97,6 +97,11 @@ class ServiceRules(Value):
         return spell_shell(self.lab, self.node, self.services, shared=self.shared)
 
     @cached_property
+    def _endpoints(self) -> tuple[Container, ...]:
+        """Each once, for many Services may have the same."""
+        return tuple(dict.fromkeys(each for service in self.services for each in service.endpoints))
+
+    @cached_property
     def _worked_out(self) -> dict[object, Any]:
         """What was worked out of the same addresses before: with 5,000 Services a plan need not do it twice."""
         return {}
@@ -113,8 +118,7 @@ class ServiceRules(Value):
         """The portals, with the addresses that are reserved for the endpoints; and for whom none is."""
         from labctl.model.service_chains import make_portals
 
-        endpoints = dict.fromkeys(each for service in self.services for each in service.endpoints)
-        found = {each: reserved_address(kernel, each, self.lab.network) for each in endpoints}
+        found = {each: reserved_address(kernel, each, self.lab.network) for each in self._endpoints}
         known = {each: address for each, address in found.items() if address}
         key = tuple(found.values())
         if key not in self._worked_out:
@@ -124,8 +128,8 @@ class ServiceRules(Value):
     def _where(self, kernel: Kernel, portals: tuple[Portal, ...]) -> Where:
         from labctl.resources.service_reading.judge import Where
 
-        endpoints = {each for service in self.services for each in service.endpoints if each.node == self.node.name}
-        pods = {reserved_address(kernel, each, self.lab.network): each.name for each in endpoints}
+        here = [each for each in self._endpoints if each.node == self.node.name]
+        pods = {reserved_address(kernel, each, self.lab.network): each.name for each in here}
         taken = {backend.address for portal in portals for backend in portal.backends}
         hosts = (str(self.node.pod_range[-number]) for number in range(2, self.node.pod_range.num_addresses))
         return Where(
