@@ -1,6 +1,7 @@
 """Measures what step 9's rules cost, for 1 and for 5,000 Services of three endpoints, with either backend of iptables.
 
-As root, in a world of root's: iptables-nft sends all rules in one message, which may be so large for root only. With `--write` the table goes into docs/performance.md too, between its marks.
+As root, in a world of root's: iptables-nft sends all rules in one message, which may be so large for root only. With
+`--write` the table goes into docs/performance.md too, between its marks.
 """
 
 from __future__ import annotations
