@@ -21,7 +21,7 @@ _CONNECTIONS = 500
 _MOST = 20_000
 _PORT = 80
 _SINK = ("127.0.0.1", 9)
-# What goes to the kernel in one message is bounded for an ordinary user (net.core.wmem_max).
+# What goes to the kernel in one message is bounded: only root may enlarge a socket's buffer (SO_SNDBUFFORCE).
 _RULES_AT_ONCE, _ELEMENTS_AT_ONCE = 250, 1000
 _IPTABLES_EMPTY = "*nat\n:SERVICES - [0:0]\n-D OUTPUT -j SERVICES\n-X SERVICES\nCOMMIT\n"
 _USAGE = "usage: unshare --net measure-lookups NUMBER …"

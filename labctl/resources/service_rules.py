@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from labctl.errors import CannotTell, KernelRefused
 from labctl.model.resource import Absent, Present, Seen, Unknown
@@ -10,10 +11,10 @@ from labctl.model.store import reserved_address
 from labctl.model.value import Value
 
 if TYPE_CHECKING:
-    from labctl.model.lab import Lab, Node
+    from labctl.model.lab import Container, Lab, Node
     from labctl.model.ports import Kernel
     from labctl.model.service import Service
-    from labctl.model.service_chains import Portal
+    from labctl.model.service_chains import Portal, Rules
     from labctl.model.shell import Dialect, Shell
     from labctl.resources.service_reading.judge import Where
     from labctl.resources.service_reading.remove import Removal
@@ -43,14 +44,13 @@ class ServiceRules(Value):
         """Compare line by line; where that does not fit, follow the first packets of connections through the rules."""
         from labctl.model.iptables_save import split_save
         from labctl.resources.service_reading.exact import is_exact
-        from labctl.resources.service_reading.spell import wanted_rules
 
         portals, unknown = self._find_portals(kernel)
         if unknown:
             return Absent(f"no address is reserved for {', '.join(unknown)}")
         try:
             texts = split_save(kernel.firewall(self.node.name).saved())
-            if is_exact(wanted_rules(portals, self._cluster), portals, texts):
+            if is_exact(self._wanted(portals), portals, texts):
                 return Present()
             return self._judge(kernel, portals, texts)
         except (KernelRefused, CannotTell) as error:
@@ -70,13 +70,13 @@ class ServiceRules(Value):
     def apply(self, kernel: Kernel) -> None:
         """Load them; what is there in their place goes in the same transaction."""
         from labctl.model.iptables_save import split_save
-        from labctl.resources.service_reading.spell import spell_load, wanted_rules
+        from labctl.resources.service_reading.spell import spell_load
 
         portals, _ = self._find_portals(kernel)
         firewall = kernel.firewall(self.node.name)
         texts = split_save(firewall.saved())
         removals = self._find(kernel, portals, texts)
-        firewall.restore(spell_load(wanted_rules(portals, self._cluster), removals, texts, shared=self.shared))
+        firewall.restore(spell_load(self._wanted(portals), removals, texts, shared=self.shared))
 
     def revert(self, kernel: Kernel) -> None:
         """Take away what serves them, whoever made it; shared chains too, unless somebody else's Service needs them."""
@@ -96,24 +96,40 @@ class ServiceRules(Value):
 
         return spell_shell(self.lab, self.node, self.services, shared=self.shared)
 
-    @property
-    def _cluster(self) -> str:
-        return str(self.lab.cluster_range)
+    @cached_property
+    def _endpoints(self) -> tuple[Container, ...]:
+        """Each once, for many Services may have the same."""
+        return tuple(dict.fromkeys(each for service in self.services for each in service.endpoints))
+
+    @cached_property
+    def _worked_out(self) -> dict[object, Any]:
+        """What was worked out of the same addresses before: with 5,000 Services a plan need not do it twice."""
+        return {}
+
+    def _wanted(self, portals: tuple[Portal, ...]) -> dict[str, tuple[Rules, Rules]]:
+        from labctl.resources.service_reading.spell import wanted_rules
+
+        if self._worked_out.get("portals") is not portals:
+            self._worked_out.update(portals=portals, rules=wanted_rules(portals, str(self.lab.cluster_range)))
+        rules: dict[str, tuple[Rules, Rules]] = self._worked_out["rules"]
+        return rules
 
     def _find_portals(self, kernel: Kernel) -> tuple[tuple[Portal, ...], tuple[str, ...]]:
         """The portals, with the addresses that are reserved for the endpoints; and for whom none is."""
         from labctl.model.service_chains import make_portals
 
-        endpoints = dict.fromkeys(each for service in self.services for each in service.endpoints)
-        found = {each: reserved_address(kernel, each, self.lab.network) for each in endpoints}
+        found = {each: reserved_address(kernel, each, self.lab.network) for each in self._endpoints}
         known = {each: address for each, address in found.items() if address}
-        return make_portals(self.services, known), tuple(each.name for each in found if each not in known)
+        key = tuple(found.values())
+        if key not in self._worked_out:
+            self._worked_out[key] = make_portals(self.services, known)
+        return self._worked_out[key], tuple(each.name for each in found if each not in known)
 
     def _where(self, kernel: Kernel, portals: tuple[Portal, ...]) -> Where:
         from labctl.resources.service_reading.judge import Where
 
-        endpoints = {each for service in self.services for each in service.endpoints if each.node == self.node.name}
-        pods = {reserved_address(kernel, each, self.lab.network): each.name for each in endpoints}
+        here = [each for each in self._endpoints if each.node == self.node.name]
+        pods = {reserved_address(kernel, each, self.lab.network): each.name for each in here}
         taken = {backend.address for portal in portals for backend in portal.backends}
         hosts = (str(self.node.pod_range[-number]) for number in range(2, self.node.pod_range.num_addresses))
         return Where(

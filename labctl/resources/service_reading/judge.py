@@ -6,6 +6,7 @@ on the node, and from outside to the node port. What counts is what becomes of i
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from labctl.model.service_chains import Backend, Portal
     from labctl.resources.service_reading.follow import End
 
+_MARKS = re.compile(r"-j MARK --set-xmark (\w+)/")
 _NEW_SOURCE = frozenset(("MASQUERADE", "SNAT"))
 _TRANSLATED = frozenset(("NEW", "DNAT"))
 # Of the share that an endpoint is due: less than anybody could count.
@@ -113,6 +115,13 @@ class Judge(Value):
         return caller.packet.source == backend.address or (
             caller.packet.local and backend.address not in self.where.pods
         )
+
+    def marks(self) -> frozenset[int]:
+        """No mark, and all that rules of the table nat set."""
+        words = {
+            word for texts in self.texts.get("nat", {}).values() for text in texts for word in _MARKS.findall(text)
+        }
+        return frozenset((0, *(int(word, 0) for word in words)))
 
     def pass_out(self, packet: Packet) -> tuple[End, ...]:
         """What the table nat makes of a packet that no Service has to do with, on its way out."""

@@ -13,7 +13,7 @@ from labctl.resources.service_reading.judge import Judge
 from labctl.resources.service_reading.line import Packet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from labctl.model.service_chains import Portal
     from labctl.resources.service_reading.judge import Where
@@ -59,13 +59,13 @@ class Search(Value):
         chains = dict(self.texts.get(table, {}))
         hunt = _Hunt(table, chains, frozenset(shared_rules(table)))
         for chain, texts in chains.items():
-            if chain in self._names:
+            if chain not in _BUILT_IN and chain in self._names:
                 hunt.drop_chain(chain)
             else:
-                hunt.drop(chain, filter(self._is_about(chain), texts))
+                hunt.drop(chain, (text for text in texts if self._is_about(chain, text)))
         hunt.spread()
         if table == "nat":
-            for chain, text in self._deciding():
+            for chain, text in self._deciding(hunt):
                 if not hunt.goes(chain, text) and not {chain, _target_of(text)} & hunt.shared:
                     hunt.drop(chain, (text,))
             hunt.spread()
@@ -76,49 +76,58 @@ class Search(Value):
         names = {name for each in self.portals for name in (each.chain, each.external_chain)}
         return frozenset(names | {backend.chain for each in self.portals for backend in each.backends})
 
-    def _is_about(self, chain: str) -> Callable[[str], bool]:
-        """Tell a rule that is about one of the portals by its words: the address, kube-proxy's comment, the port."""
-        addresses = {portal.address for portal in self.portals}
-        names = {portal.name for portal in self.portals}
-        ports = {str(portal.node_port) for portal in self.portals if portal.node_port}
+    @cached_property
+    def _marks(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+        """What shows that a rule is about one of the portals: its address, name (in a comment) or node port."""
+        return (
+            frozenset(portal.address for portal in self.portals),
+            frozenset(portal.name for portal in self.portals),
+            frozenset(str(portal.node_port) for portal in self.portals if portal.node_port),
+        )
 
-        def is_about(text: str) -> bool:
-            found = _DESTINATION.search(text)
-            if found and found[1] in addresses:
-                return True
-            comment = _COMMENT.search(text)
-            if comment and comment[1] in names:
-                return True
-            port = _PORT.search(text)
-            here = chain == NODE_PORTS or "--dst-type LOCAL" in text or (found and found[1] == self.where.address)
-            return bool(port and port[1] in ports and here)
+    def _is_about(self, chain: str, text: str) -> bool:
+        addresses, names, ports = self._marks
+        found = _DESTINATION.search(text)
+        if found and found[1] in addresses:
+            return True
+        comment = _COMMENT.search(text)
+        if comment and comment[1] in names:
+            return True
+        port = _PORT.search(text)
+        here = chain == NODE_PORTS or "--dst-type LOCAL" in text or (found and found[1] == self.where.address)
+        return bool(port and port[1] in ports and here)
 
-        return is_about
+    def _deciding(self, hunt: _Hunt) -> Iterator[tuple[str, str]]:
+        """Rules that decide, by whatever they are about, where a portal's connections go, and who is their sender then.
 
-    def _deciding(self) -> Iterator[tuple[str, str]]:
-        """The rules that send connections to the portals on, and give what comes back to its sender another source."""
+        Packets are followed only where there are such rules left.
+        """
         judge = Judge(self.where, self.texts)
         try:
-            for portal in self.portals:
+            for portal in self.portals if any(hunt.left("DNAT")) else ():
                 for caller in judge.callers(portal):
                     for end in judge.translate(caller):
                         if end.verdict == "DNAT":
                             yield end.path[-1].chain, end.path[-1].text
-            if self.shared:
+            sources = hunt.left("MASQUERADE", "SNAT") if self.shared else ()
+            if any(not self._serves_others(judge, text) for text in sources):
                 yield from self._giving_a_source(judge)
         except CannotTell:
             return
 
     def _giving_a_source(self, judge: Judge) -> Iterator[tuple[str, str]]:
-        for portal in self.portals:
-            for caller in judge.callers(portal):
-                for backend in portal.backends:
-                    if not judge.needs_new_source(caller, backend):
-                        continue
-                    marks = {end.mark for end in judge.translate(caller)}
-                    for end in (end for mark in marks for end in judge.leave(caller, backend, mark)):
-                        if end.verdict in ("MASQUERADE", "SNAT") and not self._serves_others(judge, end.path[0].text):
-                            yield end.path[0].chain, end.path[0].text
+        """Packets that need another sender, with every mark that any rule sets: what masquerades them is for them."""
+        ways = {
+            (caller.packet.source, caller.packet.protocol, backend.target): (caller, backend)
+            for portal in self.portals
+            for caller in judge.callers(portal)
+            for backend in portal.backends
+            if judge.needs_new_source(caller, backend)
+        }
+        for caller, backend in ways.values():
+            for end in (end for mark in judge.marks() for end in judge.leave(caller, backend, mark)):
+                if end.verdict in ("MASQUERADE", "SNAT") and not self._serves_others(judge, end.path[0].text):
+                    yield end.path[0].chain, end.path[0].text
 
     def _serves_others(self, judge: Judge, text: str) -> bool:
         """Tell whether a rule also serves a pod that calls the world: that is another step's business."""
@@ -138,6 +147,10 @@ class _Hunt:
 
     def goes(self, chain: str, text: str) -> bool:
         return chain in self._chains or text in self._rules.get(chain, {})
+
+    def left(self, *targets: str) -> Iterator[str]:
+        """The rules with such a target that would be left, but for those of the shared chains."""
+        return (text for chain, text in self._staying() if self._targets[text] in targets and chain not in self.shared)
 
     def drop_chain(self, chain: str) -> None:
         if chain in self._texts:
