@@ -45,34 +45,23 @@ OBJECTS = step_called("objects")
 PKI = "/etc/kubernetes/pki"
 
 
-def _serve(command: str, port: int, instead_of: str) -> str:
-    """End who listens on a port, and have another program listen there."""
-    find = f"ss -Hltnp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\),.*/\\1/p' | head -n 1"
-    end = f"pid=$({find}); kill $pid; timeout 20 tail --pid=$pid -f /dev/null"
-    wait = f"timeout 20 bash -c \"until ss -Hltn 'sport = :{port}' | grep -q .; do sleep 0.05; done\""
-    start = f"setsid -f {command} </dev/null >/dev/null 2>&1; {wait}" if command else f": no {instead_of} any more"
-    return f"{end}; {start}"
-
-
-def _cleared(port: int) -> str:
-    return _serve("", port, "other program")
-
-
 NAMES = "/var/lib/kube-dns/services"
 RESOLVER = "/etc/netns/a/resolv.conf"
 
 
-def _end(port: int) -> str:
-    """End who listens in the DNS pod, and wait until it is gone."""
-    who = f"ip netns exec kube-dns ss -Hlntp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\),.*/\\1/p'"
-    return f"PID=$({who}); kill $PID; timeout 20 tail --pid=$PID -f /dev/null"
+IN_B, IN_DNS = "ip netns exec b ", "ip netns exec kube-dns "
 
 
-def _start(port: int, command: str) -> str:
-    """Start something else in its place."""
-    listens = f"ip netns exec kube-dns ss -Hlnt 'sport = :{port}' | grep -q ."
-    started = f"ip netns exec kube-dns setsid -f {command} </dev/null >/dev/null 2>&1"
-    return f'{_end(port)}; {started}; timeout 20 bash -c "until {listens}; do sleep 0.05; done"'
+def _end(port: int, inside: str = "") -> str:
+    """End who listens on a port of a node, or `inside` a container, and wait until it is gone."""
+    who = f"{inside}ss -Hltnp 'sport = :{port}' | sed -n 's/.*pid=\\([0-9]*\\),.*/\\1/p' | head -n 1"
+    return f"pid=$({who}); kill $pid; timeout 20 tail --pid=$pid -f /dev/null"
+
+
+def _serve(command: str, port: int, inside: str = "") -> str:
+    """Have another program listen there instead."""
+    wait = f"timeout 20 bash -c \"until {inside}ss -Hltn 'sport = :{port}' | grep -q .; do sleep 0.05; done\""
+    return f"{_end(port, inside)}; {inside}setsid -f {command} </dev/null >/dev/null 2>&1; {wait}"
 
 
 KUBECONFIG = "/root/.kube/config"
@@ -95,16 +84,6 @@ def _broken(text: str, *says: str) -> Wrong:
 
 def _reroute(options: str) -> str:
     return f"{ROUTES} delete k8s-master --quiet; {ROUTES} create k8s-master {options}"
-
-
-def _end(inside: str) -> str:
-    """End the server of a container."""
-    listening = f"{inside}ss -Hltnp 'sport = :80' | sed 's/.*pid=//; s/,.*//'"
-    return f"pid=$({listening}); kill $pid; timeout 20 tail --pid=$pid -f /dev/null"
-
-
-def _until(inside: str, port: str) -> str:
-    return f"timeout 20 bash -c \"until {inside}ss -Hltn 'sport = :{port}' | grep -q .; do sleep 0.05; done\""
 
 
 WRONG = {
@@ -344,19 +323,19 @@ WRONG = {
     ),
     OBJECTS: (
         Wrong("ip -n my-pod addr flush dev eth0", ("CHECK says: eth0 of node/my-pod has no address",)),
-        Wrong(_serve("", 6443, "server"), ("nobody listens on tcp port 6443 of master",), NOT_DONE),
-        Wrong(_serve("", 8001, "proxy"), ("nobody listens on tcp port 8001 of master",), NOT_DONE),
+        Wrong(_end(6443), ("nobody listens on tcp port 6443 of master",), NOT_DONE),
+        Wrong(_end(8001), ("nobody listens on tcp port 8001 of master",), NOT_DONE),
         Wrong(
-            _serve("python3 -m http.server 6443", 6443, "server"),
+            _serve("python3 -m http.server 6443", 6443),
             ("tcp port 6443 of master is taken by `python3 -m http.server 6443`",),
-            cleared=_cleared(6443),
+            cleared=_end(6443),
         ),
         Wrong(
-            _serve("kubectl proxy --port=8001 --context=lab --address=0.0.0.0", 8001, "proxy"),
+            _serve("kubectl proxy --port=8001 --context=lab --address=0.0.0.0", 8001),
             ("kubectl-proxy on master listens on ::", "expected 127.0.0.1"),
         ),
         Wrong(
-            _serve("kube-apiserver --bind-address=0.0.0.0 --secure-port=6443", 6443, "server"),
+            _serve("kube-apiserver --bind-address=0.0.0.0 --secure-port=6443", 6443),
             ("kube-apiserver on master runs `kube-apiserver --bind-address=0.0.0.0", "expected `kube-apiserver --bind"),
         ),
         Wrong(f"rm {PKI}/apiserver.key", (f"master has no {PKI}/apiserver.key", "expected a certificate and its key")),
@@ -418,10 +397,9 @@ WRONG = {
             residue=f"{NAT} -D PREROUTING -d 10.96.0.0/16 -j RETURN",
         ),
         Wrong("brctl hairpin cni0 vethb off", ("vethb on master sends nothing back where it came from",), NOT_DONE),
-        Wrong(_end("ip netns exec b "), ("nobody listens on tcp port 80 of master/b",), NOT_DONE),
+        Wrong(_end(80, IN_B), ("nobody listens on tcp port 80 of master/b",), NOT_DONE),
         Wrong(
-            f"{_end('ip netns exec b ')}; ip netns exec b setsid -f serve-hostname c 80 </dev/null >/dev/null 2>&1; "
-            + _until("ip netns exec b ", "80"),
+            _serve("serve-hostname c 80", 80, IN_B),
             ("serve-hostname on master/b runs `serve-hostname c 80`", "expected `serve-hostname b 80`"),
         ),
     ),
@@ -459,10 +437,10 @@ WRONG = {
             cleared=f"rmdir {NAMES}/my-svc.mystuff",
         ),
         Wrong("ip -n kube-dns link set lo down", ("lo of master/kube-dns is down; expected up",)),
-        Wrong(_end(53), ("nobody listens on tcp port 53 of master/kube-dns",), NOT_DONE),
-        Wrong(_end(10053), ("nobody listens on tcp port 10053 of master/kube-dns",), NOT_DONE),
+        Wrong(_end(53, IN_DNS), ("nobody listens on tcp port 53 of master/kube-dns",), NOT_DONE),
+        Wrong(_end(10053, IN_DNS), ("nobody listens on tcp port 10053 of master/kube-dns",), NOT_DONE),
         Wrong(
-            _start(10053, "kubedns --dns-port=10053 --services=/tmp --pods=10.244.0.0/16"),
+            _serve("kubedns --dns-port=10053 --services=/tmp --pods=10.244.0.0/16", 10053, IN_DNS),
             (
                 "kubedns on master/kube-dns runs",
                 "--services=/tmp",
@@ -470,13 +448,13 @@ WRONG = {
             ),
         ),
         Wrong(
-            _start(53, "dnsmasq -k -u root -g '' -R -h -c 0 --pid-file= -S /cluster.local/127.0.0.1#10053"),
+            _serve("dnsmasq -k -u root -g '' -R -h -c 0 --pid-file= -S /cluster.local/127.0.0.1#10053", 53, IN_DNS),
             ("dnsmasq on master/kube-dns was started without /#/", "expected it"),
         ),
         Wrong(
-            _start(53, "python3 -m http.server 53"),
+            _serve("python3 -m http.server 53", 53, IN_DNS),
             ("tcp port 53 of master/kube-dns is taken by `python3 -m http.server 53`",),
-            cleared=_end(53),
+            cleared=_end(53, IN_DNS),
         ),
         Wrong(
             f"sed -i s/10.96.0.10/10.96.0.11/ {RESOLVER}",

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from labctl.errors import KernelRefused
 from labctl.model.naming import SERVICES_FOLDER, Endpoint, Entry, EntryPort, read_entry, spell_entry
 from labctl.model.resource import Absent, Foreign, Present, Seen
-from labctl.model.shell import Capture, Pipe, Redirect, Run, Shell, Var, run_on
-from labctl.model.store import reserved_address, store_folder
+from labctl.model.shell import Pipe, Redirect, Run, Shell
+from labctl.model.store import reserved_address
 from labctl.model.value import Value
+from labctl.resources.reserved_words import address_variable, capture_address
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Lab
@@ -94,22 +95,15 @@ class ServiceEntry(Value):
     def shell(self, dialect: Dialect) -> Shell:
         """`printf` and `tee`; addresses are read where they are reserved."""
         del dialect  # both say it alike
-        captures: list[Capture] = []
+        captures = tuple(capture_address(container, self.lab.network) for container in self._named)
         lines: list[Word] = [*spell_entry(self._entry(())).splitlines()]
-        for container in self._named:
-            variable = f"ADDRESS_{container.name.upper().replace('-', '_')}"
-            captures.append(Capture(variable, self._read_address(container), f"the address of {container.name}"))
-            lines.append(("endpoint ", Var(variable), f" {container.name}"))
+        lines += [("endpoint ", address_variable(container), f" {container.name}") for container in self._named]
         write = Pipe((Run(("printf", r"%s\n", *lines)), Run(("sudo", "tee", self.path))))
         return Shell(
             do=(*captures, Redirect(write, "/dev/null", comment=f"what DNS is to know of {self._name}")),
             undo=(Run(("sudo", "rm", "-f", self.path), f"let DNS forget {self._name}"),),
             look=(Run(("cat", self.path)),),
         )
-
-    def _read_address(self, container: Container) -> Run:
-        program = f'$2 == "{container.name}" {{print $1}}'
-        return run_on(container.node, Run(("awk", program, f"{store_folder(self.lab.network)}/reserved")))
 
 
 def _find_faults(name: str, found: Entry, wanted: Entry) -> list[str]:

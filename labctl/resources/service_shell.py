@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from labctl.model.service_chains import JUMPS, TABLES, Backend, Portal
 from labctl.model.shell import Capture, HereDocument, Pipe, Run, Shell, Statement, Var, Word, run_on
-from labctl.model.store import store_folder
+from labctl.resources.reserved_words import address_variable, capture_address
 from labctl.resources.service_reading.remove import Removal
 from labctl.resources.service_reading.spell import spell_load, spell_removal, wanted_rules
 
@@ -59,13 +59,13 @@ def _all_of(table: str, own: Rules, added: Rules, *, shared: bool) -> Removal:
 def _prepare(lab: Lab, services: tuple[Service, ...]) -> tuple[tuple[Statement, ...], tuple[Portal, ...]]:
     """Fill variables, and describe the portals in terms of them."""
     endpoints = dict.fromkeys(each for service in services for each in service.endpoints)
-    captures: list[Statement] = [_look_up(lab, endpoint) for endpoint in endpoints]
+    captures: list[Statement] = [capture_address(each, lab.network) for each in endpoints]
     portals: list[Portal] = []
     for service in services:
         for port in service.ports if service.cluster_ip else ():
             name = f"{service.key}:{port.name}" if port.name else service.key
             backends = tuple(
-                Backend(f"${{{_address(each)}}}", port.target_port, f"KUBE-SEP-${{{_chain(each, port)}}}")
+                Backend(f"${{{address_variable(each).name}}}", port.target_port, f"KUBE-SEP-${{{_chain(each, port)}}}")
                 for each in service.endpoints
             )
             portals.append(Portal(name, port.protocol, service.cluster_ip, port.port, backends, port.node_port))
@@ -73,26 +73,13 @@ def _prepare(lab: Lab, services: tuple[Service, ...]) -> tuple[tuple[Statement, 
     return tuple(captures), tuple(portals)
 
 
-def _address(endpoint: Container) -> str:
-    return f"ADDRESS_{endpoint.name.upper().replace('-', '_')}"
-
-
 def _chain(endpoint: Container, port: ServicePort) -> str:
     return "_".join(("CHAIN", *filter(None, (endpoint.name, port.name)))).upper().replace("-", "_")
 
 
-def _look_up(lab: Lab, endpoint: Container) -> Capture:
-    awk = Run(("awk", "-v", f"name={endpoint.name}", "$2 == name {print $1}", f"{store_folder(lab.network)}/reserved"))
-    return Capture(
-        _address(endpoint),
-        run_on(endpoint.node, awk),
-        f"the address of {endpoint.name}, an endpoint on {endpoint.node}",
-    )
-
-
 def _work_out(name: str, port: ServicePort, endpoint: Container) -> Capture:
     """base32(sha256(…)), of which kube-proxy takes 16 characters."""
-    said: Word = (f"{name}{port.protocol}", Var(_address(endpoint)), f":{port.target_port}")
+    said: Word = (f"{name}{port.protocol}", address_variable(endpoint), f":{port.target_port}")
     stages = (
         Run(("printf", "%s", said)),
         Run(("sha256sum",)),
