@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from labctl.api import watch as watching
+from labctl.api.app import Api
 from labctl.api.kinds.pods import PODS
 from labctl.api.query import Query, Selection
 from labctl.api.selectors import parse_labels
 from labctl.api.status import Refusal
 from labctl.api.store import Store
 from labctl.api.watch import watch
+from labctl.errors import KernelRefused, WorldGone
 
 # asyncio's loop wakes itself by a pair of sockets.
 pytestmark = [pytest.mark.machine, pytest.mark.anybody]
@@ -127,3 +129,39 @@ def test_a_watch_from_too_long_ago_ends_with_an_error_and_one_whose_time_is_up_e
         return [f"{each['type']} {each['object']['code']}" for each in lines]
 
     assert asyncio.run(run()) == ["ERROR 410"]
+
+
+def _ask(api: Api, path: str, query: str = "", token: str = "token") -> list[dict[str, Any]]:  # noqa: S107 (no secret)
+    """Send one request to the application itself, and hear what it sends."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:  # noqa: ANN401 (as ASGI has it)
+        sent.append(message)
+
+    headers = [(b"host", b"localhost"), (b"authorization", f"Bearer {token}".encode())]
+    scope = {"type": "http", "method": "GET", "http_version": "1.1", "path": path, "headers": headers}
+    asyncio.run(api({**scope, "raw_path": path.encode(), "query_string": query.encode()}, receive, send))
+    return sent
+
+
+def test_one_watcher_too_many_is_told_to_come_again() -> None:
+    api = Api(Store(Looks(_pod("a")), FIRST), ("token",), {}, "here", 1.0)
+    api._watching = 256
+    start, body = _ask(api, "/api/v1/pods", "watch=true")
+    assert (start["status"], json.loads(body["body"])["reason"]) == (429, "TooManyRequests")
+
+
+@pytest.mark.parametrize("error", [KernelRefused("the kernel refused"), WorldGone("gone"), ValueError("a defect")])
+def test_what_cannot_be_looked_up_is_a_status_and_no_traceback(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def look(_kind: object) -> list[dict[str, Any]]:
+        raise error
+
+    start, body = _ask(Api(Store(look, FIRST), ("token",), {}, "here", 1.0), "/api/v1/pods")
+    status = json.loads(body["body"])
+    assert (start["status"], status["reason"], status["code"]) == (500, "InternalError", 500)
+    assert "Traceback" not in capsys.readouterr().err

