@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from io import StringIO
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from labctl.resources.kubeconfig.spelling import make_list, make_map, make_yaml, quote, set_sorted
@@ -22,6 +23,8 @@ Kind: TypeAlias = Literal["cluster", "user", "context"]
 
 KINDS: tuple[Kind, ...] = ("cluster", "user", "context")
 _CURRENT = "current-context"
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
+_DEEPEST = 100
 # As kubectl writes them into a new file, in its order.
 _BLANK = {"apiVersion": "v1", "clusters": None, "contexts": None, _CURRENT: "", "kind": "Config", "users": None}
 # What kubectl writes of an entry even if it is empty.
@@ -159,6 +162,9 @@ def _read(yaml: YAML, text: str) -> Any:  # noqa: ANN401 (the library's map)
 
     if "\ufffd" in text:
         raise NoKubeconfigError("is not UTF-8 text")
+    if max(accumulate(_STEPS.get(letter, 0) for letter in text), default=0) > _DEEPEST:
+        # With some thousand the library takes minutes.
+        raise NoKubeconfigError(f"is not YAML: more than {_DEEPEST} brackets are open at once")
     try:
         if "&" in text and any(isinstance(token, AnchorToken) for token in make_yaml().scan(text)):
             # What is shared cannot be changed for one alone; kubectl would write it out.

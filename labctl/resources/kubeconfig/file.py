@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FOLDER = f"{HOME}/{KUBE_FOLDER}"
 _LOCK = f"{KUBECONFIG}.lock"
 # The library reads some 30 KB a second.
-_MOST_BYTES = 1 << 17
+_MOST_BYTES = 1 << 16
 _TRIES = 100
 _OURS: dict[Kind, tuple[str, ...]] = {
     "cluster": tuple(each.name for each in CLUSTERS),
