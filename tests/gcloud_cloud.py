@@ -17,6 +17,7 @@ LAB = Lab(
     internet=IPv4Address("203.0.113.10"),
     network="k8s",
     nodes=(),
+    service_range=IPv4Network("10.96.0.0/16"),
 )
 LINK = "https://www.googleapis.com/compute/v1/projects/lab/global"
 NOTES = "compute routes create k8s-master --destination-range 10.244.0.0/24 --network k8s --next-hop-address 10.128.0.2"

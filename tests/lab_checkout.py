@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_PYTHON = os.path.realpath(sys.executable)
-TOOLS = ("ip", "iptables", "brctl", "nmap", "ping", "nft", "jq", "unshare")
+TOOLS = ("ip", "iptables", "brctl", "nmap", "ping", "nft", "jq", "unshare", "dnsmasq", "openssl")
 LOCK_FILES = tuple(path.name for path in ROOT.glob("requirements*.lock"))
 USED_BY_LAB = ("cat", "cksum", "cmp", "cp", "env", "id", "mkdir", "mv", "readlink", "rm")
 

@@ -18,6 +18,7 @@ Argv: TypeAlias = "tuple[str, ...]"
 
 _PACKAGES = {
     "ip": "iproute2",
+    "ss": "iproute2",
     "iptables": "iptables",
     "brctl": "bridge-utils",
     "nmap": "nmap",
@@ -29,6 +30,8 @@ _PACKAGES = {
     "sleep": "coreutils",
     "flock": "util-linux",
     "awk": "gawk",
+    "dnsmasq": "dnsmasq",
+    "openssl": "openssl",
     "tcpdump": "tcpdump",
     "curl": "curl",
 }
@@ -58,13 +61,14 @@ _FAMILIES = {
     "debian": Family(
         ("apt-get", "install", "-y", "--no-install-recommends"),
         ("apt-get", "update"),
-        {"ping": "iputils-ping", "iptables-nft": "iptables", "iptables-legacy": "iptables"},
+        {"ping": "iputils-ping", "dnsmasq": "dnsmasq-base", "iptables-nft": "iptables", "iptables-legacy": "iptables"},
     ),
     "fedora": Family(
         ("dnf", "install", "-y"),
         None,
         {
             "ip": "iproute",
+            "ss": "iproute",
             "iptables": "iptables-nft",
             "iptables-nft": "iptables-nft",
             "iptables-legacy": "iptables-legacy",

@@ -7,19 +7,25 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import KernelRefused
-from labctl.model.kubeconfig import KUBECONFIG
+from labctl.model.kubeconfig import AUTHORITY_FILE, KEY_FILE, KUBECONFIG
 from labctl.model.lab import INTERNET, NETNS_FOLDER, VPC, Place
+from labctl.model.objects import my_pod
+from labctl.model.program import program_words
+from labctl.model.service import dns_pod
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Lab, Node
-    from labctl.model.ports import Kernel
+    from labctl.model.ports import Kernel, Net
     from labctl.model.values import Link, Ruleset
 
 SCHEMA = 1
 _TABLES = ("filter", "nat", "mangle", "raw", "security")
 _SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
 # Of kubectl's folder only what it is told, not what it remembers of servers.
-_STATE_PATHS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin", KUBECONFIG)
+_STATE_PATHS = (
+    *("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin", "/etc/netns", "/var/lib/kube-dns"),
+    *(KUBECONFIG, AUTHORITY_FILE, KEY_FILE),
+)
 _NETNS = "/run/netns"
 _BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 
@@ -63,15 +69,18 @@ def spell(snapshot: dict[str, Any]) -> str:
 
 
 def _containers(kernel: Kernel, lab: Lab, node: Node) -> tuple[Container, ...]:
-    """The node's containers, and the one that the lab's own runtime has made, if it has."""
-    guest = lab.guest(node)
-    if kernel.files(node.name).info(f"{NETNS_FOLDER}/{guest.name}") is None:
-        return node.containers
+    """The node's containers, and those that the lab's own runtime has made, if it has."""
+    pods = (each for each in (dns_pod(lab), my_pod(lab)) if each.node == node.name)
+    return (*node.containers, *(each for each in (lab.guest(node), *pods) if _is_made(kernel, each)))
+
+
+def _is_made(kernel: Kernel, guest: Container) -> bool:
+    if kernel.files(guest.node).info(f"{NETNS_FOLDER}/{guest.name}") is None:
+        return False
     try:
-        made = bool(kernel.net(guest.place).links())
+        return bool(kernel.net(guest.place).links())
     except KernelRefused:  # something that is no namespace has the name
-        made = False
-    return (*node.containers, guest) if made else node.containers
+        return False
 
 
 class _Names:
@@ -103,6 +112,8 @@ class _Names:
     def text(self, text: str) -> str:
         for path, name in self._paths.items():
             text = re.sub(re.escape(path) + r"(?!\w)", name, text)
+        # Keys are drawn, and so are the certificates that belong to them.
+        text = re.sub(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", r"<\1>", text, flags=re.DOTALL)
         return re.sub(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", lambda found: self._macs.get(found[0], found[0]), text)
 
 
@@ -145,7 +156,15 @@ def _place(kernel: Kernel, place: Place, names: _Names) -> dict[str, Any]:
             for route in net.routes()
         ),
         "neighbours": sorted(f"{each.device} {each.address} {names.text(each.mac)}" for each in net.neighbours()),
+        "servers": [] if place in (VPC, INTERNET) else _servers(net),
     }
+
+
+def _servers(net: Net) -> list[str]:
+    """Who waits for whoever comes. The hosts of the cloud have their own, which are no business of the course."""
+    return sorted(
+        f"{each.protocol} {each.address} {each.port} {' '.join(program_words(each.argv))}" for each in net.listeners()
+    )
 
 
 def _node(kernel: Kernel, node: Node, names: _Names, owners: tuple[Container, ...]) -> dict[str, Any]:

@@ -134,7 +134,8 @@ def _serve(record: WorldRecord, theirs: socket.socket, make_kernel: Callable[[Wo
         # Ctrl-C is for labctl, which then takes back what it did, and needs the agent for that.
         os.setsid()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+            # Caught and not ignored: what is ignored would be so in all that is started from here, too (signal(7)).
+            signal.signal(number, _hear_nothing)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
         kept = theirs.fileno()
         os.closerange(3, kept)
@@ -156,6 +157,10 @@ def _serve(record: WorldRecord, theirs: socket.socket, make_kernel: Callable[[Wo
             _answer_until_hung_up(channel, kernel)
     finally:
         os._exit(0)
+
+
+def _hear_nothing(_number: int, _frame: object) -> None:
+    """What is for labctl is not for the agent."""
 
 
 def _answer_until_hung_up(channel: Channel, kernel: Kernel) -> None:

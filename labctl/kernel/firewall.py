@@ -16,7 +16,7 @@ from labctl.model.values import Ruleset
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from labctl.model.ports import Programs
+    from labctl.model.ports import Runs
     from labctl.model.values import Completed
 
 _NOT_THERE = 1  # `iptables -C` and `-D` exit with 1 for a rule that is not there, with 2 to 4 for everything else
@@ -27,7 +27,7 @@ _LOCK = "/run/xtables.lock"
 class IptablesFirewall:
     """Port `Firewall` on top of programs that run on the node. Every method may raise KernelRefused or ToolMissing."""
 
-    def __init__(self, programs: Programs, family: int = 4) -> None:
+    def __init__(self, programs: Runs, family: int = 4) -> None:
         """`programs` runs argv on the node, in its network and mount namespace; `family` is that of IP, 4 or 6."""
         self._programs = programs
         self._name = "iptables" if family == 4 else "ip6tables"  # noqa: PLR2004 (what it is called)
@@ -51,10 +51,19 @@ class IptablesFirewall:
             self._tables = parse_save(saved)
             self._saved = saved
         if name in unreadable_tables(self._saved):
-            raise KernelRefused(
-                f"the table {name} holds what nft put there and iptables cannot read", f"nft list table ip {name}"
-            )
+            raise _unreadable(name)
         return self._tables.get(name, Ruleset())
+
+    def saved(self) -> str:
+        """All tables as iptables-save prints them.
+
+        Raises:
+            KernelRefused: it was refused, or a table holds what iptables cannot say.
+        """
+        saved = self._ask(f"{self._name}-save").out
+        if unreadable := unreadable_tables(saved):
+            raise _unreadable(min(unreadable))
+        return saved
 
     def append(self, table: str, chain: str, words: Sequence[str]) -> None:
         """Append a rule at the end of a chain (`-A`)."""
@@ -72,6 +81,15 @@ class IptablesFirewall:
             # -D says in words only whether the rule was missing; -C says it with its exit code, in any spelling.
             if isinstance(refused, ToolMissing) or not self._is_missing(table, chain, words):
                 raise
+
+    def restore(self, text: str) -> None:
+        """Have `iptables-restore --noflush` do all of it: a table, whole or not at all, after the other."""
+        self._saved = None
+        argv = (f"{self._name}-restore", *_WAIT, "--noflush")
+        done = self._programs.run(argv, text)
+        if done.code != 0:
+            _refuse_busy(done)
+            raise KernelRefused(_first_line(done) or f"{argv[0]} exited with {done.code}", f"what was asked: {argv[0]}")
 
     def has(self, table: str, chain: str, words: Sequence[str]) -> bool:
         """Ask for one rule (`-C`), in any spelling; it can be asked for where the table cannot be read.
@@ -130,6 +148,12 @@ class IptablesFirewall:
             _refuse_busy(done)
             raise KernelRefused(_first_line(done) or f"{argv[0]} exited with {done.code}", _hint(done, argv))
         return done
+
+
+def _unreadable(table: str) -> KernelRefused:
+    return KernelRefused(
+        f"the table {table} holds what nft put there and iptables cannot read", f"nft list table ip {table}"
+    )
 
 
 def _refuse_busy(done: Completed) -> None:

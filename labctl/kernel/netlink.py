@@ -15,7 +15,8 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from labctl.errors import KernelRefused
-from labctl.model.values import Address, Link, Neighbour, Route
+from labctl.kernel.listeners import listeners_here
+from labctl.model.values import Address, Link, Listener, Neighbour, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,6 +135,11 @@ class PlaceNet:
             messages = tuple(self._route.route("get", dst=address))
         return next((_as_route(message, self._names(message.get("RTA_OIF"))) for message in messages), None)
 
+    def listeners(self) -> tuple[Listener, ...]:
+        """Who waits for connections or packets."""
+        self._places.go_net(self._place)
+        return listeners_here()
+
     def add_bridge(self, name: str) -> None:
         """Make a bridge; it is down."""
         with _refusals(f"make the bridge {name} on {self._place}"):
@@ -164,6 +170,11 @@ class PlaceNet:
         """Let a port of a bridge send back what came in by it."""
         with _refusals(f"switch hairpin on for {name} on {self._place}"):
             self._route.brport("set", index=self._index(name), mode=1)
+
+    def clear_hairpin(self, name: str) -> None:
+        """Let a port of a bridge not send back what came in by it."""
+        with _refusals(f"switch hairpin off for {name} on {self._place}"):
+            self._route.brport("set", index=self._index(name), mode=0)
 
     def add_address(self, device: str, cidr: str) -> None:
         """Give a link an address."""

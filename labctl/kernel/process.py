@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused, ToolMissing
+from labctl.kernel import daemon
 from labctl.kernel.talk import talk
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from labctl.kernel.places import Places
     from labctl.model.lab import Place
-    from labctl.model.values import Completed
+    from labctl.model.values import Completed, Listener
 
 # Debian keeps /usr/sbin out of an ordinary user's PATH.
 PATH = "/opt/labctl/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -23,7 +24,9 @@ _MOST_SECONDS = 30
 _PACKAGES = {
     "ip": "iproute2",
     "bridge": "iproute2",
+    "ss": "iproute2",
     "brctl": "bridge-utils",
+    "dnsmasq": "dnsmasq-base",
     "ping": "iputils-ping",
     "nft": "nftables",
     "unshare": "util-linux",
@@ -63,8 +66,20 @@ class PlacePrograms:
         return self._run(argv, text, None)
 
     def _run(self, argv: Sequence[str], text: str, seconds: float | None) -> Completed:
-        self._places.go(self._place)
+        self._places.go_to_start(self._place)
         try:
             return talk(argv, text, ENVIRONMENT, seconds=seconds)
         except (FileNotFoundError, PermissionError):  # not there, or nothing that may be run
             raise missing(argv[0]) from None
+
+    def start(self, argv: Sequence[str], protocol: str, port: int) -> None:
+        """Start one that goes on running, and wait until somebody listens on the port."""
+        self._places.go_to_start(self._place)
+        try:
+            daemon.start(argv, ENVIRONMENT, protocol, port)
+        except (FileNotFoundError, PermissionError):
+            raise missing(argv[0]) from None
+
+    def end(self, listener: Listener) -> None:
+        """End who listens."""
+        daemon.end(listener)

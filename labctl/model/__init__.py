@@ -12,8 +12,11 @@ if TYPE_CHECKING:
         Prints,
         Probe,
         Reserved,
+        Resolves,
         RouteVia,
         SeenFrom,
+        Shows,
+        Spread,
         Succeeds,
     )
     from labctl.model.step import Lesson, Step
@@ -22,7 +25,10 @@ if TYPE_CHECKING:
 _WHERE = {
     **dict.fromkeys(("INTERNET", "VPC", "Container", "Lab", "Node", "Place"), "lab"),
     **dict.fromkeys(
-        ("INTERNET_TCP_PORT", "Answer", "Ping", "Prints", "Probe", "Reserved", "RouteVia", "SeenFrom", "Succeeds"),
+        (
+            *("INTERNET_TCP_PORT", "Answer", "Ping", "Prints", "Probe", "Reserved", "Resolves", "RouteVia", "SeenFrom"),
+            *("Shows", "Spread", "Succeeds"),
+        ),
         "probe",
     ),
     **dict.fromkeys(("Lesson", "Step"), "step"),
@@ -52,8 +58,11 @@ __all__ = [
     "Prints",
     "Probe",
     "Reserved",
+    "Resolves",
     "RouteVia",
     "SeenFrom",
+    "Shows",
+    "Spread",
     "Step",
     "Succeeds",
 ]

@@ -20,6 +20,8 @@ PROXY_PORT = 8001
 """Where the notes have `kubectl proxy` listen."""
 AUTHORITY_FILE = "/etc/kubernetes/pki/ca.crt"
 """The certificate that vouches for the API server's, where kubeadm has it."""
+KEY_FILE = "/etc/kubernetes/pki/apiserver.key"
+"""The key of that certificate."""
 
 KUBE_FOLDER = ".kube"
 HOME = "/root"
@@ -73,3 +75,7 @@ CONTEXTS = (
 )
 CURRENT = MY_CONTEXT
 """The context that the notes start using."""
+PROXY_WORDS = ("kubectl", "proxy")
+"""How the proxy is started; whatever follows, it is one."""
+PROXY_CONTEXT = CONTEXTS[0]
+"""As whom `kubectl proxy` asks, whichever context is current."""

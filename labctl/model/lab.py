@@ -85,6 +85,7 @@ class Lab(Value):
     internet: IPv4Address
     network: str
     nodes: tuple[Node, ...]
+    service_range: IPv4Network
 
     @cached_property
     def _nodes(self) -> dict[str, Node]:

@@ -20,10 +20,16 @@ if TYPE_CHECKING:
         Completed,
         EchoResult,
         FileInfo,
+        Heard,
         Link,
+        Listener,
+        MachineFacts,
+        NameAnswer,
+        NameAsk,
         Neighbour,
         Route,
         Ruleset,
+        Standing,
     )
 
 
@@ -54,6 +60,9 @@ class Net(Protocol):
     def route_to(self, address: str) -> Route | None:
         """Ask which way a packet would take (`ip route get`); None if there is none."""
 
+    def listeners(self) -> tuple[Listener, ...]:
+        """Who waits for connections (TCP) or for packets (UDP, below the ephemeral ports)."""
+
     def add_bridge(self, name: str) -> None:
         """Make a bridge; it is down. EEXIST is refused."""
 
@@ -71,6 +80,9 @@ class Net(Protocol):
 
     def set_hairpin(self, name: str) -> None:
         """Let a port of a bridge send back what came in by it: a container may reach itself by a Service."""
+
+    def clear_hairpin(self, name: str) -> None:
+        """Let it not send anything back any more."""
 
     def add_address(self, device: str, cidr: str) -> None:
         """Give a link an address; there already is success."""
@@ -119,8 +131,8 @@ class Files(Protocol):
         """Tell whether `path` (links followed) is the network namespace of `place`."""
 
 
-class Programs(Protocol):
-    """Programs at one place, in all of its namespaces, as uid 0 of the world."""
+class Runs(Protocol):
+    """Runs programs."""
 
     def run(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one to its end with `text` as its standard input.
@@ -129,11 +141,25 @@ class Programs(Protocol):
             ToolMissing: it is not installed.
         """
 
+
+class Programs(Runs, Protocol):
+    """Programs at one place, in all of its namespaces, as uid 0 of the world."""
+
     def look(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one that changes nothing; what it said is remembered until something is changed or `Kernel.refresh`.
 
         One that takes more than 30 seconds is ended, and that is an error.
         """
+
+    def start(self, argv: Sequence[str], protocol: str, port: int) -> None:
+        """Start one that goes on running, detached; done once somebody here listens on the port.
+
+        Raises:
+            ToolMissing: it is not installed.
+        """
+
+    def end(self, listener: Listener) -> None:
+        """End the process that listens, and wait until it is gone; gone already is success."""
 
 
 class Firewall(Protocol):
@@ -141,6 +167,16 @@ class Firewall(Protocol):
 
     def table(self, name: str) -> Ruleset:
         """Read one table; remembered until something is changed or `Kernel.refresh`."""
+
+    def has(self, table: str, chain: str, words: Sequence[str]) -> bool:
+        """Ask for one rule (`-C`), in any spelling; it can be asked for where the table cannot be read."""
+
+    def saved(self) -> str:
+        """All tables as `iptables-save` prints them, for who compares thousands of lines; remembered likewise.
+
+        Raises:
+            KernelRefused: a table holds what nft put there and iptables cannot say.
+        """
 
     def append(self, table: str, chain: str, words: Sequence[str]) -> None:
         """Append a rule at the end of a chain (`-A`)."""
@@ -150,6 +186,9 @@ class Firewall(Protocol):
 
     def delete(self, table: str, chain: str, words: Sequence[str]) -> None:
         """Delete one rule (`-D`); gone already is success."""
+
+    def restore(self, text: str) -> None:
+        """Do all that `iptables-restore --noflush` reads from `text`, table by table as one transaction."""
 
     def set_policy(self, chain: str, policy: str) -> None:
         """Set the policy of a built-in chain of the filter table (`-P`)."""
@@ -196,6 +235,15 @@ class Packets(Protocol):
         Gives the first line that each heard, empty where none came about, and an error where that could not be told.
         """
 
+    def fetch_all(self, asks: Sequence[tuple[Place, str, int]]) -> tuple[Heard | KernelRefused, ...]:
+        """Ask HTTP servers (from, to, port) side by side, each by a new connection; gives what each answered (`GET /`).
+
+        An error stands for what could not be told.
+        """
+
+    def ask_names(self, asks: Sequence[NameAsk]) -> tuple[NameAnswer | KernelRefused, ...]:
+        """Ask nameservers over UDP, side by side; an error where it could not be told whether one answers."""
+
 
 class Kernel(Protocol):
     """All of it, place by place."""
@@ -228,6 +276,15 @@ class Kernel(Protocol):
 
     def namespace_path(self, place: Place) -> str:
         """`/proc/PID/ns/net` of a place's first process, as the world numbers it (a runtime's `CNI_NETNS`)."""
+
+    def standings(self, places: Sequence[Place]) -> tuple[Standing | None, ...]:
+        """Look at the network namespaces of many places in one go; None for each that is not there."""
+
+    def began(self, pid: int) -> float | None:
+        """When a process began, in seconds since 1970; None where it is gone."""
+
+    def machine(self) -> MachineFacts:
+        """What machine this is."""
 
     def refresh(self) -> None:
         """Forget what was read; the next look asks the kernel."""

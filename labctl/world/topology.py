@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from labctl.errors import UsageError
 from labctl.model.lab import Container, Lab, Node, letters
+from labctl.model.objects import MY_POD
+from labctl.model.service import DNS_POD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,13 +28,16 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,12}")
 # Likewise veth<name> on the node.
 _CONTAINER = re.compile(r"[a-z][a-z0-9-]{0,10}")
 _BRIDGE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
-_RESERVED = frozenset({"internet", "vpc", "all", "lab"})
+_RESERVED = frozenset({"internet", "vpc", "all", "lab", DNS_POD, MY_POD})
 _INTERFACES = frozenset({"lo", "eth0", "all", "default", "master"})
 # Network, bridge and broadcast address are nobody's.
 _TAKEN_ADDRESSES = 3
 # From this prefix on there is neither (RFC 3021).
 _POINT_TO_POINT = 31
+_LONGEST_SERVICE_PREFIX = 24
 _TOP = {"bridge", "network", "cluster_range", "node_range", "gateway", "internet", "node"}
+# What a file may leave out has the value of the default topology.
+_OPTIONAL = {"service_range"}
 _NODE = {"name", "address", "pod_range", "containers"}
 
 
@@ -94,7 +99,8 @@ def read_lab(document: Document) -> Lab:
     Raises:
         UsageError: a field is missing, unknown or of the wrong form, or ranges overlap or are too small.
     """
-    _check_fields(document, _TOP, "the topology")
+    document = {**{field: read_file(DEFAULT)[field] for field in _OPTIONAL - set(document)}, **document}
+    _check_fields(document, _TOP | _OPTIONAL, "the topology")
     entries = document["node"]
     if not isinstance(entries, list) or not entries:
         raise _wrong("the topology has no [[node]]")
@@ -106,6 +112,7 @@ def read_lab(document: Document) -> Lab:
         gateway=_address(document, "gateway"),
         internet=_address(document, "internet"),
         nodes=tuple(_read_node(entry) for entry in entries),
+        service_range=_range(document, "service_range"),
     )
     _check_lab(lab)
     return lab
@@ -157,13 +164,22 @@ def _check_ranges(lab: Lab) -> None:
     for name, value in (
         ("cluster_range", lab.cluster_range),
         ("node_range", lab.node_range),
+        ("service_range", lab.service_range),
         ("internet", lab.internet),
     ):
         if value.is_loopback or value.is_multicast or value.is_unspecified or value.is_reserved or value.is_link_local:
             raise _wrong(f"{name} = {value} is not usable: the kernel keeps these addresses for other things")
-    if lab.cluster_range.overlaps(lab.node_range):
-        raise _wrong(f"cluster_range {lab.cluster_range} and node_range {lab.node_range} overlap")
-    if lab.internet in lab.cluster_range or lab.internet in lab.node_range:
+    named = (
+        ("cluster_range", lab.cluster_range),
+        ("node_range", lab.node_range),
+        ("service_range", lab.service_range),
+    )
+    for (name, one), (other_name, other) in combinations(named, 2):
+        if one.overlaps(other):
+            raise _wrong(f"{name} {one} and {other_name} {other} overlap")
+    if lab.service_range.prefixlen > _LONGEST_SERVICE_PREFIX:
+        raise _wrong(f"service_range {lab.service_range} is too small: its hundredth address is a Service's")
+    if any(lab.internet in each for _, each in named):
         raise _wrong(f"the internet's address {lab.internet} lies inside the lab's own ranges")
     if lab.gateway not in lab.node_range:
         raise _wrong(f"the gateway {lab.gateway} is not in node_range {lab.node_range}")
