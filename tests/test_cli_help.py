@@ -88,15 +88,15 @@ def _completed(monkeypatch: pytest.MonkeyPatch, home: Path, words: str) -> list[
     ("words", "offers"),
     [
         ("st", ["status", "step"]),
-        ("step ", ["0", "1", "2", "3", "4", "5", "6", "7", "8", "all"]),
-        ("step 5-", ["5-5", "5-6", "5-7", "5-8"]),
+        ("step ", [*map(str, STEPS), "all"]),
+        ("step 5-", [f"5-{number}" for number in STEPS[5:]]),
         ("step 3 --node ", ["master", "worker", "all"]),
         ("step 3 --via ", ["netlink", "shell"]),
         ("reset --node w", ["worker"]),
         ("shell ", ["master", "worker", "internet", "vpc"]),
         ("shell master/", ["master/a", "master/b"]),
         ("exec worker/c", ["worker/c"]),
-        ("explain ", ["cni"]),
+        ("explain ", ["cni", "components"]),
     ],
 )
 def test_tab_offers(monkeypatch: pytest.MonkeyPatch, home: Path, words: str, offers: list[str]) -> None:

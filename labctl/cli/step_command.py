@@ -169,7 +169,7 @@ def _explain(session: Session, lessons: tuple[Lesson, ...], node: Node, *, answe
 
 def explain(
     topic: Annotated[
-        str, typer.Argument(metavar="TOPIC", help="What to explain: cni, …", autocompletion=complete.topics)
+        str, typer.Argument(metavar="TOPIC", help="What to explain: cni, components.", autocompletion=complete.topics)
     ] = "",
     *,
     as_json: _Json = False,
@@ -178,6 +178,7 @@ def explain(
 
     Examples:
         labctl explain cni
+        labctl explain components
     """
     session = Session()
     topics = session.course.topics
