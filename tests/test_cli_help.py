@@ -13,7 +13,7 @@ from click.shell_completion import ShellComplete
 from labctl.cli.app import make_app
 from labctl.cli.commands import split_help
 from labctl.errors import UsageError
-from tests.lab_under_test import labctl_command, run_labctl
+from tests.lab_under_test import STEPS, labctl_command, run_labctl
 
 if TYPE_CHECKING:
     from pathlib import Path
