@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab_under_test import LabUnderTest, Said, run_labctl
+from tests.lab_under_test import STEPS, LabUnderTest, Said, run_labctl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,7 +151,7 @@ def test_a_hint_is_spelled_as_labctl_was_started(home: Path) -> None:
     assert "labctl" not in said.err
     assert "./lab status" in said.err
     said = run_labctl(home, "step", "99", "--json", environment={"LAB_CALLED": "./lab"})
-    assert json.loads(said.out)["error"]["hint"] == "the steps are 0 to 8: ./lab status"
+    assert json.loads(said.out)["error"]["hint"] == f"the steps are 0 to {STEPS[-1]}: ./lab status"
 
 
 @pytest.mark.parametrize(
