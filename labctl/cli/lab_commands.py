@@ -138,7 +138,7 @@ def reset(
         labctl reset --to 3
         labctl reset --to 3 --node worker
     """
-    from labctl.cli.overview import put_back
+    from labctl.cli.putting_back import put_back
 
     session = Session()
     session.outside_only("reset")

@@ -13,14 +13,14 @@ from labctl.model.program import program_words
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Lab, Node
     from labctl.model.ports import Kernel, Net
-    from labctl.model.values import Link, Ruleset
+    from labctl.model.values import Link, Listener, Ruleset
 
 SCHEMA = 1
 _TABLES = ("filter", "nat", "mangle", "raw", "security")
-_SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
-_STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin")
-_NETNS = "/run/netns"
-_BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
+SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
+STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin")
+NETNS = "/run/netns"
+BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 
 
 def take(kernel: Kernel, lab: Lab) -> dict[str, Any]:
@@ -150,9 +150,12 @@ def _place(kernel: Kernel, place: Place, names: _Names) -> dict[str, Any]:
 
 def _servers(net: Net) -> list[str]:
     """Who waits for whoever comes. The hosts of the cloud have their own, which are no business of the course."""
-    return sorted(
-        f"{each.protocol} {each.address} {each.port} {' '.join(program_words(each.argv))}" for each in net.listeners()
-    )
+    return sorted(spell_listener(each) for each in net.listeners())
+
+
+def spell_listener(listener: Listener) -> str:
+    """One of a place's `servers`."""
+    return f"{listener.protocol} {listener.address} {listener.port} {' '.join(program_words(listener.argv))}"
 
 
 def _node(kernel: Kernel, node: Node, names: _Names, owners: tuple[Container, ...]) -> dict[str, Any]:
@@ -161,10 +164,10 @@ def _node(kernel: Kernel, node: Node, names: _Names, owners: tuple[Container, ..
     return {
         "iptables": {name: lines for name, lines in tables.items() if lines},
         "other_iptables": [line for line in firewall.other_backend().splitlines() if line.startswith("-A")],
-        "sysctls": {name: kernel.setting(node.place, name) for name in _SYSCTLS},
+        "sysctls": {name: kernel.setting(node.place, name) for name in SYSCTLS},
         "files": {
             path: content
-            for folder in (*_STATE_FOLDERS, _NETNS)
+            for folder in (*STATE_FOLDERS, NETNS)
             for path, content in _files(kernel, node, folder, names, owners).items()
         },
     }
@@ -172,12 +175,18 @@ def _node(kernel: Kernel, node: Node, names: _Names, owners: tuple[Container, ..
 
 def _table(name: str, ruleset: Ruleset) -> list[str]:
     """A table's rules; empty where it has none, no chain of the person's, and the policies it started with."""
-    policies = [
-        f":{chain} {policy}"
-        for chain, policy in ruleset.policies
-        if policy != _BASELINE_POLICY.get((name, chain), "ACCEPT")
-    ]
-    return [*sorted(policies), *(f"-A {rule.chain} {' '.join(rule.words)}" for rule in ruleset.rules)]
+    policies = [f":{chain} {policy}" for chain, policy in changed_policies(name, ruleset)]
+    return [*policies, *(f"-A {rule.chain} {' '.join(rule.words)}" for rule in ruleset.rules)]
+
+
+def changed_policies(name: str, ruleset: Ruleset) -> list[tuple[str, str]]:
+    """Chains of the person's own, and policies that are not those a node starts with.
+
+    A table that is gone (`nft flush ruleset`) lets everything pass.
+    """
+    there = dict(ruleset.policies)
+    there |= {chain: ruleset.policy(chain) for table, chain in BASELINE_POLICY if table == name}
+    return sorted(each for each in there.items() if each[1] != BASELINE_POLICY.get((name, each[0]), "ACCEPT"))
 
 
 def _files(kernel: Kernel, node: Node, path: str, names: _Names, owners: tuple[Container, ...]) -> dict[str, str]:
