@@ -57,6 +57,11 @@ class Session:
         self.state.prepare()
         return Journal(self.state.open_journal_file())
 
+    def close(self) -> None:
+        """Close the journal, if it was opened; whoever has several sessions one after the other does."""
+        if "journal" in self.__dict__:
+            self.journal.close()
+
     def outside_only(self, command: str) -> None:
         """Refuse a command that would take away the ground it stands on.
 
