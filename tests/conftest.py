@@ -61,7 +61,9 @@ def lab(home: Path) -> Iterator[LabUnderTest]:
 @pytest.fixture(scope="session")
 def references(tmp_path_factory: pytest.TempPathFactory) -> References:
     """Pictures of labs in which nothing but the steps was ever done."""
-    return References(tmp_path_factory.mktemp("references") / "home")
+    base = tmp_path_factory.getbasetemp()
+    # pytest-xdist gives each of its processes a folder below the one of the run.
+    return References((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "references")
 
 
 @pytest.fixture

@@ -70,11 +70,13 @@ WRECKING = (
     "mkdir -p /var/lib/cni/deep/er; mkfifo /var/lib/cni/pipe; head -c 99 /dev/urandom >/var/lib/cni/deep/er/noise",
     "rm -rf /opt/cni/* /etc/cni/* /var/lib/cni; ln -s / /var/lib/cni",
     "echo '#!/bin/sh' >/opt/cni/bin/labnet; chmod 755 /opt/cni/bin/labnet",
-    "rm -rf /etc/* /tmp/* /opt/* /run/* 2>/dev/null || true",
     "setsid -f python3 -m http.server 8080 >/dev/null 2>&1; until ss -Hltn 'sport = 8080' | grep -q .; do :; done",
 )
 # Only a new world cures these.
-DEADLY = ("kill -9 $(cut -d/ -f3 /run/labctl/containers/{first})",)
+DEADLY = (
+    "kill -9 $(cut -d/ -f3 /run/labctl/containers/{first})",
+    "rm -rf /etc/* /tmp/* /opt/* /run/* 2>/dev/null || true",
+)
 
 
 @dataclass(frozen=True)
@@ -88,22 +90,22 @@ class Act:
     at: int = 0
 
 
-def mischief(seed: int, lab: Lab, *, deadly: bool = True) -> tuple[Act, ...]:
-    """Some acts; the same seed gives the same."""
+def mischief(seed: int, lab: Lab, *, steps: tuple[int, ...] = STEPS, deadly: bool = True) -> tuple[Act, ...]:
+    """Some acts with these steps; the same seed gives the same."""
     random = Random(seed)  # noqa: S311 (a test's, not a secret's)
-    upto = random.choice(STEPS)
+    upto = random.choice(steps)
     acts = [Act("apply", "all", number) for number in range(upto)]
     for _ in range(random.randint(1, 6)):
         node = random.choice(lab.nodes)
         match random.choice(("apply", "killed", "undo", "script", "tamper", "wreck", "wreck", "deadly")):
             case "apply":
-                acts.append(Act("apply", node.name, random.choice(STEPS)))
+                acts.append(Act("apply", node.name, random.choice(steps)))
             case "killed":
-                acts.append(Act("killed", node.name, random.choice(STEPS), at=random.randint(1, 6)))
+                acts.append(Act("killed", node.name, random.choice(steps), at=random.randint(1, 6)))
             case "undo":
-                acts.append(Act("undo", node.name, random.choice(STEPS)))
+                acts.append(Act("undo", node.name, random.choice(steps)))
             case "script":
-                acts.append(Act("type", node.name, random.choice(STEPS)))
+                acts.append(Act("type", node.name, random.choice(steps)))
             case "tamper":
                 acts.append(Act("type", lab.nodes[0].name, script=random.choice(TAMPERING)))
             case other:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 from typing import TYPE_CHECKING
 
 from labctl.engine.remake.picture import take_picture
@@ -14,19 +16,29 @@ if TYPE_CHECKING:
 
 
 class References:
-    """The pictures, all taken when the first is asked for."""
+    """The pictures: all taken when the first is asked for, once for all processes that share the folder."""
 
-    def __init__(self, home: Path) -> None:
-        """Use this home for the world."""
-        self._home = home
+    def __init__(self, folder: Path) -> None:
+        """Use this folder for the world and the pictures."""
+        self._folder = folder
         self._pictures: list[Picture] = []
 
     def after(self, step: int | None) -> Picture:
         """As after `up` (None), or as after a step on every node."""
         if not self._pictures:
-            with LabUnderTest(self._home) as lab:
-                self._pictures.append(take_picture(lab.kernel, lab.lab))
-                for number in STEPS:
-                    lab.apply((number,))
-                    self._pictures.append(take_picture(lab.kernel, lab.lab))
+            self._folder.mkdir(exist_ok=True)
+            with (self._folder / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                file = self._folder / "pictures.json"
+                if not file.exists():
+                    file.write_text(json.dumps(self._take()), encoding="utf-8")
+                self._pictures = json.loads(file.read_text(encoding="utf-8"))
         return self._pictures[0 if step is None else step + 1]
+
+    def _take(self) -> list[Picture]:
+        with LabUnderTest(self._folder / "home") as lab:
+            pictures = [take_picture(lab.kernel, lab.lab)]
+            for number in STEPS:
+                lab.apply((number,))
+                pictures.append(take_picture(lab.kernel, lab.lab))
+        return pictures

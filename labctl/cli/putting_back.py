@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from labctl.world.sandbox import World
 
 _MOST_NAMED = 3
+_ALL = "put the whole lab back: labctl reset"
 
 
 def put_back(session: Session, to: int | None, node: str, *, as_json: bool) -> int:
@@ -105,17 +106,26 @@ def _clear(session: Session, world: World, survey: Survey, nodes: tuple[Node, ..
     """
     from labctl.engine.remake.bare import clear_node
 
-    gone = [
-        place for place in session.sandbox.missing_keepers(world) if place.partition("/")[0] in {n.name for n in nodes}
-    ]
-    if gone:
-        raise KernelRefused(f"the process that keeps {gone[0]} alive is gone", "put the whole lab back: labctl reset")
+    _refuse_what_only_a_new_world_cures(session, world, survey, nodes)
     for node in nodes:
         left = clear_node(survey.kernel, world.lab, node, _bare(session, world, node))
         if left:
-            raise KernelRefused(f"{node.name} cannot be put back: {'; '.join(left[:_MOST_NAMED])}", "labctl reset")
+            raise KernelRefused(f"{node.name} cannot be put back: {'; '.join(left[:_MOST_NAMED])}", _ALL)
     survey.refresh()
     Undoer(survey, NetlinkHands(survey.kernel), listener).undo_from(0, nodes)
+
+
+def _refuse_what_only_a_new_world_cures(
+    session: Session, world: World, survey: Survey, nodes: tuple[Node, ...]
+) -> None:
+    from labctl.world.furniture import BIN
+
+    names = {node.name for node in nodes}
+    for place in session.sandbox.missing_keepers(world):
+        if place.partition("/")[0] in names:
+            raise KernelRefused(f"the process that keeps {place} alive is gone", _ALL)
+    if not survey.kernel.files(nodes[0].name).names(str(BIN)):
+        raise KernelRefused(f"the lab's own programs are gone ({BIN}); the nodes share them", _ALL)
 
 
 def _bare(session: Session, world: World, node: Node) -> Picture:
