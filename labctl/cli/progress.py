@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.engine.events import Did, Doing, TookBack
+from labctl.engine.events import Did, Doing, Started, TookBack
 from labctl.engine.report import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from labctl.engine.events import Event, Listener
     from labctl.engine.journal import Journal
@@ -32,6 +32,20 @@ class Recorder:
             case TookBack(resource, error):
                 self._journal.add(self._world, "took_back", what=error or resource.key)
         self._on(event)
+
+
+class Ticks:
+    """A listener that says, on one line, on which step is worked."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """`say` shows the line."""
+        self.say = say
+
+    def __call__(self, event: Event) -> None:
+        """Hear one event."""
+        if isinstance(event, Started):
+            verb = "undoing" if event.undo else "doing"
+            self.say(f"{verb} step {event.lesson.number} on {event.node} …")
 
 
 def record_standing(journal: Journal, world: str, reports: Iterable[StepReport]) -> None:

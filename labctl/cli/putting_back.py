@@ -6,10 +6,9 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from labctl.cli.progress import record_standing
+from labctl.cli.progress import Ticks, record_standing
 from labctl.cli.session import Session, world_id
 from labctl.cli.ticker import ticking
-from labctl.engine.events import Started
 from labctl.engine.hands import NetlinkHands
 from labctl.engine.look import Survey
 from labctl.engine.report import exit_code
@@ -18,9 +17,9 @@ from labctl.engine.undoer import Undoer
 from labctl.errors import KernelRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from labctl.engine.events import Event, Listener
+    from labctl.engine.events import Listener
     from labctl.engine.remake.picture import Picture
     from labctl.model.lab import Node
     from labctl.model.world import Session as Inside
@@ -37,7 +36,7 @@ def put_back(session: Session, to: int | None, node: str, *, as_json: bool) -> i
     nodes = session.nodes(node)
     whole = nodes == session.lab.nodes
     with session.locked("reset"), ticking("putting the lab back …") as show:
-        listener = _Progress(show)
+        listener = Ticks(show)
         with _new_world(session) if whole else _standing_world(session) as (world, inside):
             survey = Survey(session.course, world.lab, inside.kernel)
             here = tuple(world.lab.node(each.name) for each in nodes)
@@ -80,19 +79,6 @@ def _standing_world(session: Session) -> Iterator[tuple[World, Inside]]:
         yield world, inside
     finally:
         inside.close()
-
-
-class _Progress:
-    """A listener that says on which step is worked."""
-
-    def __init__(self, show: Callable[[str], None]) -> None:
-        self._show = show
-
-    def __call__(self, event: Event) -> None:
-        """Hear one event."""
-        if isinstance(event, Started):
-            verb = "undoing" if event.undo else "doing"
-            self._show(f"{verb} step {event.lesson.number} on {event.node} …")
 
 
 def _clear(session: Session, world: World, survey: Survey, nodes: tuple[Node, ...], listener: Listener) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from labctl.engine.journal import Journal
     from labctl.engine.look import Survey
     from labctl.model.lab import Lab, Node
+    from labctl.world.checkpoints import Checkpoints
     from labctl.world.sandbox import Sandbox, World
     from labctl.world.state import Saved
 
@@ -56,6 +57,13 @@ class Session:
 
         self.state.prepare()
         return Journal(self.state.open_journal_file())
+
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints of this home."""
+        from labctl.world.checkpoints import Checkpoints
+
+        return Checkpoints(self.state)
 
     def close(self) -> None:
         """Close the journal, if it was opened; whoever has several sessions one after the other does."""
