@@ -123,11 +123,11 @@ def _describe(kept: Checkpoint) -> dict[str, Any]:
         "saved": kept.saved,
         "labctl": kept.labctl,
         "nodes": [node["name"] for node in kept.topology["node"]],
-        "steps": [{"step": number, "node": node} for number, node in kept.steps],
+        "steps": [{"step": number, "node": node} for number, node in kept.made],
     }
 
 
 def _spell(kept: Checkpoint) -> str:
     from labctl.cli.progress import spell_steps
 
-    return f"{kept.saved[:16].replace('T', ' ')} UTC, {spell_steps(kept.steps) or 'no step'}"
+    return f"{kept.saved[:16].replace('T', ' ')} UTC, {spell_steps(kept.made) or 'no step'}"

@@ -11,7 +11,7 @@ from labctl.cli.session import tell, world_id
 from labctl.cli.ticker import ticking
 from labctl.engine.checkpoint import MOST_BYTES, Checkpoint, read_checkpoint
 from labctl.engine.fitting import check_fits
-from labctl.engine.keeping import find_unkept, made_steps, restore
+from labctl.engine.keeping import find_unkept, restore, standing_steps
 from labctl.engine.look import Survey
 from labctl.engine.remake.picture import take_picture
 from labctl.errors import LabError, UsageError
@@ -66,7 +66,7 @@ def _look(session: Session, name: str) -> Checkpoint:
         picture = take_picture(inside.kernel, world.lab)
         _refuse(find_unkept(picture))
         saved = datetime.now(UTC).isoformat(timespec="seconds")
-        return Checkpoint(name, saved, __version__, world.saved.topology, made_steps(survey), picture)
+        return Checkpoint(name, saved, __version__, world.saved.topology, standing_steps(survey), picture)
     finally:
         inside.close()
 

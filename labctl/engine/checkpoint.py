@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from labctl.errors import UsageError
-from labctl.model.value import Value
+from labctl.model.value import Value, as_dict
 
 if TYPE_CHECKING:
     from labctl.engine.remake.picture import Picture
@@ -20,15 +20,28 @@ MOST_BYTES = 16 << 20
 _HINT = "labctl checkpoint save NAME --output FILE makes one"
 
 
+class Kept(Value):
+    """A step of which something stood on a node (`lab`: it is one for the whole lab), and whether all of it did."""
+
+    step: int
+    node: str
+    made: bool
+
+
 class Checkpoint(Value):
-    """A lab as it was: its plan, the steps that were made (number and node), and all that a picture holds."""
+    """A lab as it was: its plan, the steps of which something stood, and all that a picture holds."""
 
     name: str
     saved: str
     labctl: str
     topology: dict[str, Any]
-    steps: tuple[tuple[int, str], ...]
+    steps: tuple[Kept, ...]
     picture: Picture
+
+    @property
+    def made(self) -> tuple[tuple[int, str], ...]:
+        """The steps (number, node) of which all stood."""
+        return tuple((each.step, each.node) for each in self.steps if each.made)
 
     def spell(self) -> str:
         """The file's text."""
@@ -37,7 +50,7 @@ class Checkpoint(Value):
             "saved": self.saved,
             "labctl": self.labctl,
             "topology": self.topology,
-            "steps": [{"step": number, "node": node} for number, node in self.steps],
+            "steps": [as_dict(each) for each in self.steps],
             "picture": self.picture,
         }
         whole = {"format": FORMAT, "schema": SCHEMA_NUMBER, "sha256": _checksum(body), "body": body}
@@ -64,7 +77,7 @@ def read_checkpoint(data: bytes, source: str) -> Checkpoint:
         raise UsageError(f"{source} is damaged: its checksum is not that of what it holds", "copy or save it again")
     _check_form(whole, source)
     body = whole["body"]
-    steps = tuple((each["step"], each["node"]) for each in body["steps"])
+    steps = tuple(Kept(**each) for each in body["steps"])
     return Checkpoint(body["name"], body["saved"], body["labctl"], body["topology"], steps, body["picture"])
 
 
@@ -88,7 +101,7 @@ def _check_form(whole: dict[str, Any], source: str) -> None:
     try:
         fastjsonschema.compile(SCHEMA)(whole)
     except fastjsonschema.JsonSchemaValueException as error:
-        raise _wrong(source, f"{error.name.removeprefix('data.')[:100]} is not of the form") from None
+        raise _wrong(source, f"{(error.name or '').removeprefix('data.')[:100]} is not of the form") from None
 
 
 def _checksum(body: object) -> str:

@@ -105,7 +105,11 @@ SCHEMA: dict[str, Any] = {
             saved=_text(r"^[0-9T:.+-]{19,40}$"),
             labctl={"type": "string", "maxLength": 40},
             topology={"type": "object"},
-            steps=_list(_record(step={"type": "integer", "minimum": 0, "maximum": 99}, node=_text(_PLACE))),
+            steps=_list(
+                _record(
+                    step={"type": "integer", "minimum": 0, "maximum": 99}, node=_text(_PLACE), made={"type": "boolean"}
+                )
+            ),
             picture=_PICTURE,
         ),
     ),

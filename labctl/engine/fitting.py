@@ -29,9 +29,9 @@ def check_fits(checkpoint: Checkpoint, lab: Lab, numbers: tuple[int, ...], sourc
 def _misfits(checkpoint: Checkpoint, lab: Lab, numbers: tuple[int, ...]) -> Iterator[str]:
     snapshot, names = checkpoint.picture["snapshot"], {node.name for node in lab.nodes}
     steps_at = {*names, "lab"}
-    for number, node in checkpoint.steps:
-        if number not in numbers or node not in steps_at:
-            yield f"it names step {number} on {node}, which this labctl's course and its own plan do not have"
+    for kept in checkpoint.steps:
+        if kept.step not in numbers or kept.node not in steps_at:
+            yield f"it names step {kept.step} on {kept.node}, which this labctl's course and its own plan do not have"
     required = {VPC, INTERNET, *(node.place for node in lab.nodes), *(each.place for each in lab.containers)}
     allowed = required | {lab.guest(node).place for node in lab.nodes}
     places = {place_of(each) for each in snapshot["places"]}

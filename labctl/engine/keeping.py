@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from labctl.engine.checkpoint import Kept
 from labctl.engine.course import nodes_of, where
 from labctl.engine.hands import NetlinkHands
 from labctl.engine.remake.lines import ROUTE
-from labctl.engine.remake.picture import take_picture
-from labctl.engine.remake.remake import differences, remake
+from labctl.engine.remake.remake import remake
 from labctl.engine.runner import Runner
 from labctl.engine.snapshot import NETNS
 from labctl.engine.todo import add_needed
@@ -25,14 +25,14 @@ _MOST_CHARACTERS = 1 << 20
 _KINDS = ("", "bridge", "veth")
 
 
-def made_steps(survey: Survey) -> tuple[tuple[int, str], ...]:
-    """The steps of which every resource is as it should be: what is made again by the steps themselves."""
-    return tuple(
-        (lesson.number, where(lesson, node))
+def standing_steps(survey: Survey) -> tuple[Kept, ...]:
+    """The steps of which something stands: they make again what they made; what has changed since is taken back."""
+    reports = (
+        survey.bare(lesson, node)
         for lesson in survey.course.lessons()
         for node in nodes_of(lesson, survey.lab, survey.lab.nodes)
-        if survey.bare(lesson, node).made
     )
+    return tuple(Kept(each.lesson.number, each.node, each.made) for each in reports if each.stands)
 
 
 def restore(survey: Survey, listener: Listener, checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -42,15 +42,15 @@ def restore(survey: Survey, listener: Listener, checkpoint: Checkpoint) -> tuple
     """
     lab = survey.lab
     steps = []
-    for number, node in checkpoint.steps:
-        lesson = survey.course.lesson(number)
-        steps += [(lesson, each) for each in nodes_of(lesson, lab, lab.nodes) if where(lesson, each) == node]
+    for kept in checkpoint.steps:
+        lesson = survey.course.lesson(kept.step)
+        steps += [(lesson, each) for each in nodes_of(lesson, lab, lab.nodes) if where(lesson, each) == kept.node]
     runner = Runner(survey, NetlinkHands(survey.kernel), listener, probing=False)
     for lesson, nodes in add_needed(survey, steps).items():
         runner.apply(lesson, nodes)
-    remake(survey.kernel, lab, checkpoint.picture)
+    left = remake(survey.kernel, lab, checkpoint.picture)
     survey.refresh()
-    return differences(take_picture(survey.kernel, lab), checkpoint.picture)
+    return left
 
 
 def find_unkept(picture: Picture) -> tuple[str, ...]:

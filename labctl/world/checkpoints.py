@@ -98,9 +98,10 @@ def read_file(path: Path, most_bytes: int) -> bytes:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "labctl checkpoint list") from None
     except ValueError:
         raise UsageError(f"{str(path)!r} is no path", "labctl checkpoint list") from None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise UsageError(f"{path} is no file", "labctl checkpoint list")
     with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise UsageError(f"{path} is no file", "labctl checkpoint list")
         return file.read(most_bytes + 1)
 
 

@@ -6,9 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from labctl.engine.remake.node import empty_other_backend
-from labctl.engine.remake.picture import only_node, take_picture
-from labctl.engine.remake.remake import differences, remake
-from labctl.errors import LabError, ToolMissing
+from labctl.engine.remake.picture import only_node
+from labctl.engine.remake.remake import remake
+from labctl.errors import ToolMissing
 
 if TYPE_CHECKING:
     from labctl.engine.remake.picture import Picture
@@ -31,6 +31,4 @@ def clear_node(kernel: Kernel, lab: Lab, node: Node, bare: Picture) -> tuple[str
         programs.run(("nft", "flush", "ruleset"))
     empty_other_backend(kernel, node.name)
     programs.run(("sh", "-c", _RULES))
-    with suppress(LabError):
-        remake(kernel, lab, bare, lambda whole: only_node(whole, node))
-    return differences(only_node(take_picture(kernel, lab), node), bare)
+    return remake(kernel, lab, bare, lambda whole: only_node(whole, node))

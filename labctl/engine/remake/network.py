@@ -30,6 +30,8 @@ def make_links(kernel: Kernel, now: Picture, wanted: Picture) -> None:
         with suppress(KernelRefused):
             kernel.net(place_of(place)).delete_link(name)
     for (place, name), link in want.items():
+        if place not in now["snapshot"]["places"]:
+            continue  # a container that no step has made: that is what the end will say
         net = kernel.net(place_of(place))
         if (place, name) in there.keys() - gone or (link["kind"] == "veth" and net.link(name) is not None):
             continue

@@ -23,28 +23,32 @@ _ROUNDS = 3
 _MOST_SHOWN = 100
 
 
-def remake(kernel: Kernel, lab: Lab, wanted: Picture, part: Callable[[Picture], Picture] = lambda whole: whole) -> None:
-    """Make it so; `part` picks what of a picture is meant. Whether it came out is for `differences` to say."""
+def remake(
+    kernel: Kernel, lab: Lab, wanted: Picture, part: Callable[[Picture], Picture] = lambda whole: whole
+) -> tuple[str, ...]:
+    """Make it so; `part` picks what of a picture is meant. Give what could not be made so, a line each."""
     spelled = Spelled(kernel, lab)
 
     def look() -> Picture:
         return part(take_picture(kernel, lab))
 
-    for number in range(_ROUNDS):
-        now = look()
+    now = look()
+    for left in reversed(range(_ROUNDS)):
         if now == wanted:
-            return
-        last = number == _ROUNDS - 1
+            break
         end_servers(kernel, now, wanted)
         make_links(kernel, now, wanted)
+        # What is made may bring addresses, and an address its routes.
         set_links(kernel, look(), wanted)
         set_addresses(kernel, look(), wanted)
         if "cloud" in wanted:
             _set_cloud(kernel, wanted)
-        set_routes(kernel, look(), wanted, spelled, onlink=last)
+        set_routes(kernel, look(), wanted, spelled, onlink=not left)
         set_files(kernel, now, wanted, spelled)
         set_rules(kernel, now, wanted)
         set_settings(kernel, now, wanted)
+        now = look()
+    return differences(now, wanted)
 
 
 def _set_cloud(kernel: Kernel, wanted: Picture) -> None:
