@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 from labctl import __version__
-from labctl.cli.progress import Ticks, record_standing
+from labctl.cli.progress import Ticks, record_applied, record_standing
 from labctl.cli.session import tell, world_id
 from labctl.cli.ticker import ticking
 from labctl.engine.checkpoint import MOST_BYTES, Checkpoint, read_checkpoint
@@ -120,7 +120,8 @@ def restore_checkpoint(session: Session, name: str, source: Path | None) -> tupl
                 _fail(left, stood=world is not None)
             show_steps.say("looking at it …")
             reports = survey.reports(survey.course.lessons(), new.lab.nodes)
-        journal.add(world_id(new), "up")
+        session.note_up(new)
+        record_applied(journal, world_id(new), kept.made, "checkpoint")
         record_standing(journal, world_id(new), reports)
     if world is None:
         tell("made the lab's world (labctl down takes it away)")

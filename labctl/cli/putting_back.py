@@ -6,7 +6,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from labctl.cli.progress import Ticks, record_standing
+from labctl.cli.progress import Ticks, record_applied, record_standing
 from labctl.cli.session import Session, world_id
 from labctl.cli.ticker import ticking
 from labctl.engine.hands import NetlinkHands
@@ -49,7 +49,9 @@ def put_back(session: Session, to: int | None, node: str, *, as_json: bool) -> i
                 runner.apply(lesson, here)
             reports = survey.reports(lessons, here)
         if whole:
-            session.journal.add(world_id(world), "up")
+            session.note_up(world)
+        steps = ((report.lesson.number, report.node) for report in reports)
+        record_applied(session.journal, world_id(world), steps, "reset")
         record_standing(session.journal, world_id(world), reports)
     if as_json:
         print(json.dumps({"schema": 1, "steps": [report.as_json() for report in reports]}, indent=1))

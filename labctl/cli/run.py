@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from labctl.cli.called import lesson_as_called
-from labctl.cli.progress import Recorder, record_standing
+from labctl.cli.progress import Recorder, record_hint, record_standing
 from labctl.cli.scripts import script_of
 from labctl.cli.session import world_id
 from labctl.cli.tally import Tally, spelling_interruptions
@@ -57,6 +57,9 @@ class Run:
             for node in nodes_of(self._lessons[0], survey.lab, self._nodes):
                 survey.require(self._lessons[0], node)
             reports = survey.reports(self._lessons, self._nodes)
+            for report in reports:
+                number = report.lesson.number
+                self._session.journal.add(self._world, "verified", number, report.node, str(report.outcome))
             self._note(reports)
         if self._as_json:
             print(json.dumps([report.as_json() for report in reports], indent=1))
@@ -133,6 +136,7 @@ class Run:
             print(json.dumps([report.as_json() for report in reports], indent=1))
             return exit_code(report.outcome for report in reports)
         screen = _screen()
+        record_hint(self._session, self._lessons, self._nodes, "commands")
         for lesson in self._lessons:
             screen.title(lesson)
             screen.notes(lesson)

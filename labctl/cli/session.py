@@ -105,8 +105,12 @@ class Session:
             tell("the lab's world was gone (a reboot?): made it anew, empty; `labctl reset --to N` brings steps back")
         else:
             tell("made the lab's world (labctl down takes it away)")
-        self.journal.add(world_id(world), "up")
+        self.note_up(world)
         return world
+
+    def note_up(self, world: World) -> None:
+        """Note in the journal that a world was made, and of which plan: a report is about one plan only."""
+        self.journal.add(world_id(world), "up", what=plan_id(world.saved))
 
     @contextmanager
     def locked(self, purpose: str) -> Iterator[None]:
@@ -152,6 +156,14 @@ def world_id(world: World | Saved) -> str:
     """What the journal calls a world."""
     record = world.record
     return f"{record.boot}/{record.root.started}/{record.root.outside}"
+
+
+def plan_id(saved: Saved) -> str:
+    """What the journal calls a plan."""
+    import hashlib
+    import json
+
+    return hashlib.sha256(json.dumps(saved.topology, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def parse_steps(text: str, course: Course) -> tuple[int, ...]:

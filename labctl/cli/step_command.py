@@ -135,8 +135,11 @@ def _check(action: str, which: str, modifiers: dict[str, bool], via: str, dialec
 
 
 def _explain(session: Session, lessons: tuple[Lesson, ...], node: Node, *, answer: bool, as_json: bool) -> None:
+    from labctl.cli.progress import record_hint
     from labctl.engine.lesson import read_lesson
 
+    if answer:
+        record_hint(session, lessons, (node,), "answer")
     texts = [(lesson, lesson_as_called(read_lesson(lesson, session.lab, node, answer=answer))) for lesson in lessons]
     if as_json:
         _print_json(

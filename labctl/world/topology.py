@@ -36,6 +36,8 @@ _LONGEST_SERVICE_PREFIX = 24
 _TOP = {"bridge", "network", "cluster_range", "node_range", "gateway", "internet", "node"}
 # What a file may leave out has the value of the default topology.
 _OPTIONAL = {"service_range"}
+# What is noted in it, and makes no difference.
+_NOTED = {"seed"}
 _NODE = {"name", "address", "pod_range", "containers"}
 
 
@@ -98,7 +100,7 @@ def read_lab(document: Document) -> Lab:
         UsageError: a field is missing, unknown or of the wrong form, or ranges overlap or are too small.
     """
     document = {**{field: read_file(DEFAULT)[field] for field in _OPTIONAL - set(document)}, **document}
-    _check_fields(document, _TOP | _OPTIONAL, "the topology")
+    _check_fields({key: document[key] for key in document if key not in _NOTED}, _TOP | _OPTIONAL, "the topology")
     entries = document["node"]
     if not isinstance(entries, list) or not entries:
         raise _wrong("the topology has no [[node]]")
