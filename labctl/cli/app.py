@@ -45,6 +45,7 @@ _MODULES = {
     **dict.fromkeys(GROUPS["BY HAND"], "by_hand"),
     "doctor": "doctor",
     "report": "report",
+    "hint": "hint",
 }
 _HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 _FUNCTIONS = {"exec": "execute", "list": "list_"}  # names that Python has for itself

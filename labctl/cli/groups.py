@@ -2,7 +2,7 @@
 
 GROUPS = {
     "THE LAB": ("up", "down", "status", "reset", "doctor", "demo"),
-    "STEPS": ("step", "explain"),
+    "STEPS": ("step", "hint", "explain"),
     "BY HAND": ("shell", "exec", "snapshot", "checkpoint", "report"),
     "CNI": ("cni",),
 }

@@ -80,7 +80,7 @@ def _account(session: Session, who: str) -> Account:
         up=world is not None,
         reports=reports,
         titles={lesson.number: lesson.title for lesson in session.course.lessons()},
-        histories=read_histories(session.journal.of_plan(plan_id(saved)) if saved else ()),
+        histories=read_histories(session.journal.of_plan(plan_id(saved) if saved else session.journal.last_plan())),
     )
 
 

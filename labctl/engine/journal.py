@@ -81,6 +81,10 @@ class Journal:
             ).fetchall()
         return tuple(Event(*row) for row in rows)
 
+    def last_plan(self) -> str:
+        """The plan of the world that was made last; empty if none was."""
+        return next((event.what for event in reversed(self.events()) if event.kind == "up"), "")
+
     def of_plan(self, plan: str) -> tuple[Event, ...]:
         """The events of all worlds that were made of one plan (`what` of their `up`), oldest first."""
         events = self.events()

@@ -43,7 +43,7 @@ def spell_page(account: Account) -> str:
 <h1>{who}</h1>
 <p>Made {spell_time(account.made)} UTC by labctl {escape(account.version)}{seed}.
 {account.done} of {len(account.reports)} hold now.</p>
-{draw_lab(account)}
+{draw_lab(account) if account.up else ""}
 <h2>What holds now</h2>
 <table>
 <caption>{proof}</caption>
