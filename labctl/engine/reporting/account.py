@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 LOOKED_UP = "Looked up in the kernel when this report was made: proof, for whoever made it."
 TOLD = "Told by the journal in the learner's own files, which the learner can change: no proof."
 NO_WORLD = "No world stands: nothing could be looked up."
+# XML 1.0, section 2.2: what may not be in a document, not even escaped; half a surrogate pair is in no UTF-8 either.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -86,3 +89,8 @@ def spell_outcome(row: Row) -> str:
 def spell_time(at: str | None) -> str:
     """A moment of the journal, to the minute (UTC)."""
     return at[:16].replace("T", " ") if at else "–"
+
+
+def clean(text: str) -> str:
+    """A text without what no document may hold."""
+    return _FORBIDDEN.sub("?", text)

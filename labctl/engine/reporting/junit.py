@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from labctl.engine.report import Outcome
-from labctl.engine.reporting.account import TOLD, spell_time
+from labctl.engine.reporting.account import TOLD, clean, spell_time
 
 if TYPE_CHECKING:
     from labctl.engine.report import StepReport
     from labctl.engine.reporting.account import Account, Row
 
-# XML 1.0, section 2.2: what may not be in a document, not even escaped.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
 
 def spell_junit(account: Account) -> str:
     """The whole report."""
-    top = Element("testsuites", name=_clean(f"labctl report: {account.who or 'nobody named'}"))
+    top = Element("testsuites", name=clean(f"labctl report: {account.who or 'nobody named'}"))
     rows = [row for row in account.rows() if row.now is not None]
     for node in dict.fromkeys(row.node for row in rows):
         own = [row for row in rows if row.node == node]
@@ -27,7 +23,7 @@ def spell_junit(account: Account) -> str:
         suite = SubElement(
             top,
             "testsuite",
-            name=_clean(f"labctl {node}"),
+            name=clean(f"labctl {node}"),
             tests=str(len(own)),
             failures=str(sum(each in (Outcome.NOT_DONE, Outcome.WRONG) for each in outcomes)),
             errors=str(outcomes.count(Outcome.UNKNOWN)),
@@ -37,7 +33,7 @@ def spell_junit(account: Account) -> str:
         )
         properties = SubElement(suite, "properties")
         for name, value in (("who", account.who), ("seed", account.seed), ("labctl", account.version)):
-            SubElement(properties, "property", name=name, value=_clean(value))
+            SubElement(properties, "property", name=name, value=clean(value))
         for row in own:
             _add_case(suite, row)
     indent(top)
@@ -45,15 +41,15 @@ def spell_junit(account: Account) -> str:
 
 
 def _add_case(suite: Element, row: Row) -> None:
-    title = _clean(f"step {row.step}: {row.title}")
-    case = SubElement(suite, "testcase", classname=_clean(f"labctl.{row.node}"), name=title, time="0")
+    title = clean(f"step {row.step}: {row.title}")
+    case = SubElement(suite, "testcase", classname=clean(f"labctl.{row.node}"), name=title, time="0")
     if row.now is not None and row.now.outcome is not Outcome.DONE:
         kind = "error" if row.now.outcome is Outcome.UNKNOWN else "failure"
         causes = row.now.causes() or ("",)
-        found = SubElement(case, kind, type=str(row.now.outcome), message=_clean(causes[0]))
-        found.text = _clean(_spell(row.now))
+        found = SubElement(case, kind, type=str(row.now.outcome), message=clean(causes[0]))
+        found.text = clean(_spell(row.now))
     told = SubElement(case, "system-out")
-    told.text = _clean(
+    told.text = clean(
         f"{TOLD}\nfirst held: {spell_time(row.past.first_held)}; by: {row.past.by or '–'}; "
         f"tries: {row.past.attempts}; help: {', '.join(row.past.hints) or '–'}"
     )
@@ -61,7 +57,3 @@ def _add_case(suite: Element, row: Row) -> None:
 
 def _spell(report: StepReport) -> str:
     return "\n".join(report.causes())
-
-
-def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("?", text)

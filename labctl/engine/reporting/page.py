@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from labctl.engine.report import Outcome
-from labctl.engine.reporting.account import LOOKED_UP, NO_WORLD, TOLD, spell_outcome, spell_time
+from labctl.engine.reporting.account import LOOKED_UP, NO_WORLD, TOLD, clean, spell_outcome, spell_time
 from labctl.engine.reporting.picture import draw_lab
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def spell_page(account: Account) -> str:
     seed = f" · plan drawn from the seed {escape(account.seed)}" if account.seed else ""
     proof = escape(LOOKED_UP if account.up else NO_WORLD)
     rows = list(account.rows())
-    return f"""<!doctype html>
+    return clean(f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -56,7 +56,7 @@ def spell_page(account: Account) -> str:
 {"".join(_past(row) for row in rows)}</table>
 </body>
 </html>
-"""
+""")
 
 
 def _now(row: Row) -> str:
