@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_PYTHON = os.path.realpath(sys.executable)
-TOOLS = ("ip", "iptables", "brctl", "nmap", "ping", "nft", "jq", "unshare")
+TOOLS = ("ip", "iptables", "brctl", "nmap", "ping", "nft", "jq", "unshare", "dnsmasq", "openssl")
+LOCK_FILES = tuple(path.name for path in ROOT.glob("requirements*.lock"))
 USED_BY_LAB = ("cat", "cksum", "cmp", "cp", "env", "id", "mkdir", "mv", "readlink", "rm")
 
 LABCTL = """
@@ -57,7 +58,8 @@ except FileNotFoundError:
 else:
     open(base + "/began", "w").close()
     open(base + "/gate").close()
-if "PIP_FAILS" in os.environ: sys.exit("ERROR: no such package")
+fails = os.environ.get("PIP_FAILS")
+if fails == "yes" or fails and sys.argv[-1].endswith(fails): sys.exit("ERROR: no such package")
 """
 
 # In place of Python: makes an environment in a tenth of a second where pip's own would take five; Python otherwise.
@@ -192,7 +194,7 @@ def make_checkout(base: Path) -> Checkout:
     for name, text in (("labctl/__init__.py", ""), ("labctl/__main__.py", LABCTL), ("tests/run.py", TESTS)):
         (checkout.root / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout.root / name).write_text(text)
-    for name in ("requirements.lock", "requirements-build.lock", "requirements-dev.lock"):
+    for name in LOCK_FILES:
         (checkout.root / name).write_text(f"# what {name} lists\n")
     shutil.copy(ROOT / "lab", checkout.root / "lab")
     return checkout

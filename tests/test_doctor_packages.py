@@ -1,5 +1,6 @@
 """Missing tools, as the doctor sees them: who needs one, and what to type on which distribution."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +47,17 @@ def test_one_command_of_this_distribution_cures_all_missing_tools(os_release: st
     assert diagnose(facts)["tool_brctl"].cure in (command.replace(" iputils-ping", ""), command.replace(" iputils", ""))
 
 
+def test_kubectl_comes_with_lab_and_is_not_needed() -> None:
+    needs = find_needs(Course(builtin_folder()), read_lab(spread(None, None)))
+    facts = make_facts("kubectl", "jq", steps=needs)
+    check = diagnose(facts)["tool_kubectl"]
+    assert (check.needed, check.state, check.cure) == (False, "missing", "./lab doctor --fix")
+    assert re.fullmatch(r"steps? [\d, and]+ needs? it", check.why)
+    assert ("kubectl", "./lab doctor --fix") in list_cures(facts, diagnose(facts).values())
+    assert not [fix for fix in find_fixes(facts, diagnose(facts).values()) if "kubectl" in str(fix.command)]
+    assert conclude(make_facts("kubectl")) is None
+
+
 @pytest.mark.parametrize(
     ("rights", "command"),
     [("root", f"apt-get update && {APT} jq"), ("su", f"su -c 'apt-get update && {APT} jq'")],
@@ -80,12 +92,12 @@ def test_a_missing_tool_names_the_steps_that_need_it() -> None:
 def test_which_steps_need_what_is_read_off_the_course() -> None:
     needs = find_needs(Course(builtin_folder()), read_lab(spread(None, None)))
     assert {name: needs[name] for name in ("brctl", "nmap", "jq", "veth", "MASQUERADE", "bridge firewall")} == {
-        "brctl": (0, 3),
+        "brctl": (0, 3, 9),
         "nmap": (1,),
-        "jq": (4, 8),
+        "jq": (4, 8, 10, 12),
         "veth": (3,),
         "MASQUERADE": (6,),
-        "bridge firewall": (3, 5, 8),
+        "bridge firewall": (3, 5, 8, 9),
     }
     said = {tool.name for tool in TOOLS if tool.purpose} | set(needs)
     assert {tool.name for tool in TOOLS} <= said

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from labctl import __version__
 from labctl.cli.progress import Ticks, record_applied, record_standing
-from labctl.cli.session import tell, world_id
+from labctl.cli.session import tell
 from labctl.cli.ticker import ticking
 from labctl.engine.checkpoint import MOST_BYTES, Checkpoint, read_checkpoint
 from labctl.engine.fitting import check_fits
@@ -16,6 +16,7 @@ from labctl.engine.look import Survey
 from labctl.engine.remake.picture import take_picture
 from labctl.errors import LabError, UsageError
 from labctl.world.checkpoints import read_file, write_file
+from labctl.world.state import world_id
 from labctl.world.topology import read_lab
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ import typer
 from labctl.cli import complete
 from labctl.cli.called import as_called, lesson_as_called
 from labctl.cli.progress import record_hint
-from labctl.cli.session import Session, plan_id
+from labctl.cli.session import Session
 from labctl.engine.course import where
+from labctl.world.state import plan_id
 
 if TYPE_CHECKING:
     from labctl.model.lab import Node
@@ -54,7 +55,7 @@ def hint(
 def _shown(session: Session, lesson: Lesson, node: Node) -> int:
     """How many hints were shown in worlds of this plan."""
     saved = session.state.load()
-    events = session.journal.of_plan(plan_id(saved)) if saved else ()
+    events = session.journal.of_plan(plan_id(saved.topology)) if saved else ()
     here = (lesson.number, where(lesson, node))
     return len({each.what for each in events if each.kind == "hinted" and (each.step, each.node) == here} - _OTHER)
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.cli.called import as_called
 from labctl.cli.progress import record_standing, spell_steps
-from labctl.cli.session import Session, tell, world_id
+from labctl.cli.session import Session, tell
 from labctl.cli.ticker import ticking
 from labctl.engine.report import Outcome, exit_code
+from labctl.world.state import world_id
 
 if TYPE_CHECKING:
     from labctl.engine.report import StepReport

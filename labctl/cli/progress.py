@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.cli.session import world_id
 from labctl.engine.course import nodes_of, where
 from labctl.engine.events import Did, Doing, Finished, Started, TookBack
 from labctl.engine.report import Outcome
+from labctl.world.state import world_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

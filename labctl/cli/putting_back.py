@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from labctl.cli.progress import Ticks, record_applied, record_standing
-from labctl.cli.session import Session, world_id
+from labctl.cli.session import Session
 from labctl.cli.ticker import ticking
 from labctl.engine.hands import NetlinkHands
 from labctl.engine.look import Survey
@@ -15,6 +15,7 @@ from labctl.engine.report import exit_code
 from labctl.engine.runner import Runner
 from labctl.engine.undoer import Undoer
 from labctl.errors import KernelRefused
+from labctl.world.state import world_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

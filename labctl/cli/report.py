@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labctl.cli.session import Session, plan_id, world_id
+from labctl.cli.session import Session
 from labctl.errors import UsageError
+from labctl.world.state import plan_id, world_id
 
 if TYPE_CHECKING:
     from labctl.engine.report import StepReport
@@ -80,7 +81,9 @@ def _account(session: Session, who: str) -> Account:
         up=world is not None,
         reports=reports,
         titles={lesson.number: lesson.title for lesson in session.course.lessons()},
-        histories=read_histories(session.journal.of_plan(plan_id(saved) if saved else session.journal.last_plan())),
+        histories=read_histories(
+            session.journal.of_plan(plan_id(saved.topology) if saved else session.journal.last_plan())
+        ),
     )
 
 

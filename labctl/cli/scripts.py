@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def script_of(session: Session, lesson: Lesson, node: Node, dialect: Dialect) -> str:
     """The commands of a step on a node; for another node than where the person sits, through `labctl exec`."""
-    statements = do_statements(resources_of(lesson, session.lab, node), dialect)
+    here = session.here if lesson.step.whole_lab else node.name
+    statements = do_statements(resources_of(lesson, session.lab, node), dialect, here)
     if node.name != session.here and not lesson.step.whole_lab:
         statements = on_node(statements, node.name)
     heading = f"# step {lesson.number} on {where(lesson, node)}: {lesson.title}"

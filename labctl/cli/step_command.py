@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -140,7 +141,12 @@ def _explain(session: Session, lessons: tuple[Lesson, ...], node: Node, *, answe
 
     if answer:
         record_hint(session, lessons, (node,), "answer")
-    texts = [(lesson, lesson_as_called(read_lesson(lesson, session.lab, node, answer=answer))) for lesson in lessons]
+    looks = any(lesson.step.words for lesson in lessons)
+    with session.looking("step --explain") if looks else nullcontext() as kernel:
+        texts = [
+            (lesson, lesson_as_called(read_lesson(lesson, session.lab, node, answer=answer, kernel=kernel)))
+            for lesson in lessons
+        ]
     if as_json:
         _print_json(
             [
@@ -166,7 +172,7 @@ def _explain(session: Session, lessons: tuple[Lesson, ...], node: Node, *, answe
 
 def explain(
     topic: Annotated[
-        str, typer.Argument(metavar="TOPIC", help="What to explain: cni, …", autocompletion=complete.topics)
+        str, typer.Argument(metavar="TOPIC", help="What to explain: cni, components.", autocompletion=complete.topics)
     ] = "",
     *,
     as_json: _Json = False,
@@ -175,6 +181,7 @@ def explain(
 
     Examples:
         labctl explain cni
+        labctl explain components
     """
     session = Session()
     topics = session.course.topics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.engine.snapshot import NETNS, STATE_FOLDERS, SYSCTLS
+from labctl.engine.snapshot import NETNS, STATE_PATHS, SYSCTLS
 
 # No blank, and nothing that `ip -batch` reads as a quote, a comment or a continued line.
 _WORD = r"[^\s\"'#\\\x00-\x1f\x7f]"
@@ -17,7 +17,7 @@ _ROUTE = (
     rf"table {_NUMBER} proto [a-z0-9]{{1,12}} metric {_NUMBER}$"
 )
 _OWNER = r"<mac of [^\"'#\\\x00-\x1f>]{1,80}>"
-_FOLDERS = "|".join(folder.replace(".", r"\.") for folder in (*STATE_FOLDERS, NETNS))
+_FOLDERS = "|".join(folder.replace(".", r"\.") for folder in (*STATE_PATHS, NETNS))
 _PATH = rf"^({_FOLDERS})(/(?!\.{{1,2}}(/|$))[^/\x00-\x1f\x7f]{{1,255}})*/?$"
 # iptables-restore(8) would run what `--modprobe` names.
 _RULE_WORD = r"^(?!-M|--modp|--mod$|--mod=)[^\x00-\x1f\x7f]{0,1024}$"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from labctl.engine.remake.picture import place_of
-from labctl.engine.snapshot import NETNS, STATE_FOLDERS
+from labctl.engine.snapshot import NETNS, STATE_PATHS, guests
 from labctl.errors import UsageError
 from labctl.model.lab import INTERNET, VPC
 
@@ -33,7 +33,7 @@ def _misfits(checkpoint: Checkpoint, lab: Lab, numbers: tuple[int, ...]) -> Iter
         if kept.step not in numbers or kept.node not in steps_at:
             yield f"it names step {kept.step} on {kept.node}, which this labctl's course and its own plan do not have"
     required = {VPC, INTERNET, *(node.place for node in lab.nodes), *(each.place for each in lab.containers)}
-    allowed = required | {lab.guest(node).place for node in lab.nodes}
+    allowed = required | {each.place for node in lab.nodes for each in guests(lab, node)}
     places = {place_of(each) for each in snapshot["places"]}
     if not required <= places <= allowed:
         yield "its places are not those of its own plan"
@@ -45,7 +45,7 @@ def _misfits(checkpoint: Checkpoint, lab: Lab, numbers: tuple[int, ...]) -> Iter
         folders = {path.rstrip("/") for path in body["files"] if path.endswith("/")}
         for path in body["files"]:
             parent = path.rstrip("/").rpartition("/")[0]
-            if parent not in folders and path.rstrip("/") not in (*STATE_FOLDERS, NETNS):
+            if parent not in folders and path.rstrip("/") not in (*STATE_PATHS, NETNS):
                 yield f"{path} on {node} lies in what is no folder"
 
 

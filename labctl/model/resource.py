@@ -75,6 +75,15 @@ class HasBystanders(Protocol):
         """Say, a sentence each, what is not the lab's and stays when the resource is taken away."""
 
 
+@runtime_checkable
+class HasNode(Protocol):
+    """A resource of a step of the whole lab whose commands are for one node, wherever the others are typed."""
+
+    @property
+    def at(self) -> str:
+        """The node's name."""
+
+
 class Action(StrEnum):
     """What a plan says of one resource."""
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MODES = {True: 0o755, False: 0o644}
 _LINK = "-> "
+_DRAWN = "<drawn "
 _EMPTY: dict[str, Any] = {"policies": [], "rules": []}
 # What iptables-save says in place of a policy for a chain that is no built-in one.
 _OWN = "-"
@@ -93,7 +94,10 @@ class _Writer:
             case "mount":
                 if pid := self._spelled.pid_of(text):
                     self._programs.run(("ip", "netns", "attach", path.rpartition("/")[2], pid))
+            case _ if _DRAWN in text:
+                return  # a key is drawn by its step, and in no snapshot
             case _:
+                self._files.make_folder(path.rpartition("/")[0])
                 self._files.write(path, self._spelled.text(text), _MODES[executable])
 
 
