@@ -1,12 +1,14 @@
 """Wrecks a lab at random, as tests/test_reset.py does, but more often; `reset --to N` puts it back. Prints a table.
 
-With `--write` the table goes into docs/faults.md too, between its marks. A number says how many states.
+With `--write` the table goes into docs/faults.md too, between its marks. A number says how many states. Ctrl-C or
+SIGTERM ends it early, with a table of what was done.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import signal
 import statistics
 import sys
 import tempfile
@@ -45,12 +47,17 @@ class Reset:
 def put_back_all(folder: Path, seeds: range) -> list[Reset]:
     """Wreck and put back, in worlds of one home; a new process of labctl's would take a quarter of a second longer."""
     references = References(folder / "references")
-    done = []
-    for begin in range(seeds.start, seeds.stop, TOGETHER):
-        with LabUnderTest(folder / f"home{begin}") as lab:
-            for seed in range(begin, min(begin + TOGETHER, seeds.stop)):
-                done.append(_put_back(lab, references, seed))
-                print(f"\r{len(done)} of {len(seeds)}", end="", file=sys.stderr, flush=True)
+    done: list[Reset] = []
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        for begin in range(seeds.start, seeds.stop, TOGETHER):
+            with LabUnderTest(folder / f"home{begin}") as lab:
+                for seed in range(begin, min(begin + TOGETHER, seeds.stop)):
+                    done.append(_put_back(lab, references, seed))
+                    if done[-1].differs:
+                        print(f"\nseed {seed}, to {done[-1].to}: {done[-1].differs[:5]}", file=sys.stderr)
+                    print(f"\r{len(done)} of {len(seeds)}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return done
 
@@ -94,9 +101,6 @@ def main(arguments: list[str]) -> int:
         done = put_back_all(Path(folder), range(FIRST_SEED, FIRST_SEED + number))
     text = table(done)
     print(text)
-    for each in done:
-        if each.differs:
-            print(f"seed {each.seed}, to {each.to}: {each.differs[:5]}", file=sys.stderr)
     if "--write" in arguments:
         path = ROOT / "docs/faults.md"
         before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import fastjsonschema
 import pytest
 
 from labctl.engine.remake.picture import take_picture
-from tests.lab_under_test import LabUnderTest, run_labctl
+from tests.lab_under_test import ROOT, LabUnderTest, Said, run_labctl
 from tests.world_probes import cut_labctl, root_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ ln -s /nowhere /var/lib/cni/link
 gcloud compute routes create mine --destination-range 10.9.0.0/16 --network k8s --next-hop-address 10.128.0.2
 """
 
+NODES = ("master", "worker")
 SERVER = "python3 -m http.server 8080"
 UNKEPT = {
     "ip link add m1 link eth0 type macvlan": "the interface m1 is a macvlan, neither bridge nor veth",
@@ -75,19 +77,30 @@ def test_all_that_a_snapshot_shows_comes_back_in_another_world(lab: LabUnderTest
         assert other.type("master", 'ip netns exec a ip link; "$(ls /opt/cni/bin/mine)"').code == 0
 
 
+def _checked(command: str, said: Said) -> Any:  # noqa: ANN401 (JSON)
+    assert said.code == 0, said
+    schema = (ROOT / f"docs/schemas/checkpoint-{command}.json").read_text(encoding="utf-8")
+    return fastjsonschema.compile(json.loads(schema))(json.loads(said.out))
+
+
 def test_the_life_of_a_checkpoint(home: Path) -> None:
     assert run_labctl(home, "checkpoint", "list").out == "there are no checkpoints\n"
     said = run_labctl(home, "checkpoint", "save", "monday")
     assert (said.code, said.err) == (2, "error: there is no world to save\nhint: labctl up\n")
     try:
         run_labctl(home, "reset", "--to", "1")
-        assert run_labctl(home, "checkpoint", "save", "monday").code == 0
+        saved = _checked("save", run_labctl(home, "checkpoint", "save", "monday", "--json"))
+        assert saved["checkpoint"]["steps"] == [{"step": step, "node": node} for step in (0, 1) for node in NODES]
         said = run_labctl(home, "checkpoint", "save", "monday")
         assert (said.code, said.err) == (2, "error: monday exists already\nhint: another name, or --replace\n")
         assert "0-1 on master, 0-1 on worker" in run_labctl(home, "checkpoint", "list").out
         run_labctl(home, "down")
-        said = run_labctl(home, "checkpoint", "restore", "monday")
-        assert said.code == 0, said
+        (home / "checkpoints/broken.json").write_text("{", encoding="utf-8")
+        listed = _checked("list", run_labctl(home, "checkpoint", "list", "--json"))["checkpoints"]
+        assert ["wrong" in each for each in listed] == [True, False]
+        said = run_labctl(home, "checkpoint", "restore", "monday", "--json")
+        outcomes = [each["outcome"] for each in _checked("restore", said)["steps"]]
+        assert outcomes == ["done"] * 4 + ["not_done"] * (len(outcomes) - 4)
         assert "made the lab's world" in said.err
         assert run_labctl(home, "step", "0-1", "--verify", "--node", "all").code == 0
         run_labctl(home, "down")
@@ -98,7 +111,9 @@ def test_the_life_of_a_checkpoint(home: Path) -> None:
         assert "hint: take it away first: labctl down" in said.err
     finally:
         run_labctl(home, "down")
-    assert run_labctl(home, "checkpoint", "remove", "monday").out == "removed monday\n"
+    assert run_labctl(home, "checkpoint", "remove", "broken").out == "removed broken\n"
+    said = run_labctl(home, "checkpoint", "remove", "monday", "--json")
+    assert _checked("remove", said) == {"schema": 1, "removed": "monday"}
     said = run_labctl(home, "checkpoint", "remove", "monday")
     assert (said.code, said.err) == (2, "error: there is no checkpoint 'monday'\nhint: labctl checkpoint save NAME\n")
 

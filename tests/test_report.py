@@ -122,7 +122,9 @@ def test_a_report_tells_hand_from_tool_and_proof_from_tale(home: Path, tmp_path:
     try:
         run_labctl(home, "up")
         assert run_labctl(home, "step", "0", "--verify").code == 1
-        assert json.loads(run_labctl(home, "hint", "0", "--json").out)["number"] == 1
+        hint = json.loads(run_labctl(home, "hint", "0", "--json").out)
+        fastjsonschema.compile(json.loads((ROOT / "docs/schemas/hint.json").read_text(encoding="utf-8")))(hint)
+        assert hint["number"] == 1
         commands = run_labctl(home, "step", "0", "--commands").out
         assert run_labctl(home, "shell", text=commands).code == 0
         assert run_labctl(home, "step", "0", "--verify").code == 0

@@ -54,8 +54,8 @@ def test_what_is_no_seed(seed: str) -> None:
 
 @pytest.mark.anybody
 @pytest.mark.machine
-@pytest.mark.parametrize("seed", ["anna", "Анна"])
-def test_lessons_commands_probes_and_all_steps_follow_the_seed(home: Path, seed: str) -> None:
+def test_lessons_commands_probes_and_all_steps_follow_the_seed(home: Path) -> None:
+    seed = "Анна"
     try:
         up = run_labctl(home, "up", "--seed", seed)
         assert up.code == 0, up
@@ -71,9 +71,7 @@ def test_lessons_commands_probes_and_all_steps_follow_the_seed(home: Path, seed:
         assert run_labctl(home, "shell", text=typed.out).code == 0
         applied = run_labctl(home, "step", "all", "--apply", "--node", "all")
         assert applied.code == 0, applied
-        assert run_labctl(home, "status").code == 0
         assert run_labctl(home, "reset", "--to", str(STEPS[-1])).code == 0
-        assert run_labctl(home, "status").code == 0
     finally:
         run_labctl(home, "down")
 

@@ -38,7 +38,7 @@ def save(
     """
     from labctl.cli.checkpoints import save_checkpoint
 
-    kept, path = save_checkpoint(_session("save"), name, output, replace=replace)
+    kept, path = save_checkpoint(_session(), name, output, replace=replace)
     if as_json:
         print(json.dumps({"schema": 1, "checkpoint": _describe(kept), "file": str(path)}, indent=1))
     else:
@@ -64,7 +64,7 @@ def restore(
 
     if bool(name) == (source is not None):
         raise UsageError("which checkpoint? a NAME, or --input FILE", "labctl checkpoint list")
-    kept, reports = restore_checkpoint(_session("restore"), name, source)
+    kept, reports = restore_checkpoint(_session(), name, source)
     if as_json:
         body = {"schema": 1, "checkpoint": _describe(kept), "steps": [report.as_json() for report in reports]}
         print(json.dumps(body, indent=1))
@@ -81,7 +81,7 @@ def list_(*, as_json: _Json = False) -> None:
     """
     from labctl.cli.checkpoints import read_kept
 
-    session = _session("list")
+    session = _session()
     found: list[dict[str, Any]] = []
     lines: list[str] = []
     for name in session.checkpoints.names():
@@ -105,15 +105,15 @@ def remove(name: _Name, *, as_json: _Json = False) -> None:
     Examples:
         labctl checkpoint remove monday
     """
-    session = _session("remove")
+    session = _session()
     with session.locked("checkpoint remove"):
         session.checkpoints.remove(name)
     print(json.dumps({"schema": 1, "removed": name}) if as_json else f"removed {name}")
 
 
-def _session(command: str) -> Session:
+def _session() -> Session:
     session = Session()
-    session.outside_only(f"checkpoint {command}")
+    session.outside_only("checkpoint")
     return session
 
 

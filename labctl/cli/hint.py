@@ -12,7 +12,7 @@ from labctl.cli.called import as_called, lesson_as_called
 from labctl.cli.progress import record_hint
 from labctl.cli.session import Session
 from labctl.engine.course import where
-from labctl.world.state import plan_id
+from labctl.world.topology import plan_id
 
 if TYPE_CHECKING:
     from labctl.model.lab import Node

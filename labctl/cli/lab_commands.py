@@ -41,16 +41,10 @@ def up(
         labctl up --topology class.toml
         labctl up --seed anna
     """
-    from labctl.world.seed import draw
-    from labctl.world.topology import read_file, spread
-
-    if topology is not None and (nodes is not None or containers is not None or seed is not None):
-        raise UsageError("--topology excludes --nodes, --containers and --seed", "say it in the file")
+    document = _plan(topology, nodes, containers, seed)
     session = Session()
     session.outside_only("up")
     asked = any(each is not None for each in (topology, nodes, containers, seed))
-    document = read_file(topology) if topology else spread(nodes, containers)
-    document = document if seed is None else draw(seed, document)
     with session.locked("up"):
         world = session.sandbox.find()
         if world is None:
@@ -70,6 +64,18 @@ def up(
         print(f"{len(lab.nodes)} nodes, {count} containers{names}")
     if privileged:
         tell("privileged: uid 0 inside is root of this machine; files are protected, the kernel's own settings are not")
+
+
+def _plan(topology: Path | None, nodes: int | None, containers: int | None, seed: str | None) -> Document:
+    from labctl.world.seed import draw
+    from labctl.world.topology import read_file, spread
+
+    if topology is None:
+        document = spread(nodes, containers)
+        return document if seed is None else draw(seed, document)
+    if any(each is not None for each in (nodes, containers, seed)):
+        raise UsageError("--topology excludes --nodes, --containers and --seed", "say it in the file")
+    return read_file(topology)
 
 
 def _make(session: Session, document: Document, *, asked: bool, privileged: bool) -> World:

@@ -10,7 +10,8 @@ import typer
 
 from labctl.cli.session import Session
 from labctl.errors import UsageError
-from labctl.world.state import plan_id, world_id
+from labctl.world.state import world_id
+from labctl.world.topology import plan_id
 
 if TYPE_CHECKING:
     from labctl.engine.report import StepReport

@@ -13,7 +13,7 @@ from labctl.cli.called import as_called
 from labctl.engine.course import Course, builtin_folder
 from labctl.errors import LabError, UsageError
 from labctl.kernel.marker import is_inside
-from labctl.world.state import State, plan_id, world_id
+from labctl.world.state import State, world_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +110,8 @@ class Session:
 
     def note_up(self, world: World) -> None:
         """Note in the journal that a world was made, and of which plan: a report is about one plan only."""
+        from labctl.world.topology import plan_id
+
         self.journal.add(world_id(world), "up", what=plan_id(world.saved.topology))
 
     def take_down(self) -> None:

@@ -108,8 +108,8 @@ class Sandbox:
             finally:
                 session.close()
             self._state.save(world.saved)
-        if old is not None and self._machine.stands(old.record):
-            self._machine.end(old.record, self._state.mark)
+        # The old one; and one whose end was cut short an earlier time.
+        self._machine.end_others(self._state.mark, world.record)
 
     @contextmanager
     def trial(self, topology: Document) -> Iterator[tuple[World, Session]]:

@@ -57,14 +57,6 @@ def world_id(world: HasRecord) -> str:
     return f"{record.boot}/{record.root.started}/{record.root.outside}"
 
 
-def plan_id(topology: Document) -> str:
-    """What the journal calls a plan."""
-    import hashlib
-    import json
-
-    return hashlib.sha256(json.dumps(topology, sort_keys=True).encode()).hexdigest()[:16]
-
-
 class State:
     """One home, and so one world."""
 

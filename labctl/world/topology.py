@@ -58,6 +58,14 @@ def read_file(path: Path) -> Document:
         raise UsageError(f"the topology {path} is not TOML: {error}", f"an example: {DEFAULT}") from None
 
 
+def plan_id(document: Document) -> str:
+    """What the journal calls a plan."""
+    import hashlib
+    import json
+
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def spread(nodes: int | None, containers: int | None) -> Document:
     """Make a topology of so many nodes and containers a node, by the pattern of the default one.
 
