@@ -13,6 +13,7 @@ import pytest
 from labctl.kernel.identity import find_marked, kill_and_wait
 from tests.lab_under_test import LabUnderTest
 from tests.packet_scene import set_up_scene
+from tests.references import References
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,14 @@ def lab(home: Path) -> Iterator[LabUnderTest]:
     """The default lab in a world of its own, taken down afterwards."""
     with LabUnderTest(home) as lab:
         yield lab
+
+
+@pytest.fixture(scope="session")
+def references(tmp_path_factory: pytest.TempPathFactory) -> References:
+    """Pictures of labs in which nothing but the steps was ever done."""
+    base = tmp_path_factory.getbasetemp()
+    # pytest-xdist gives each of its processes a folder below the one of the run.
+    return References((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "references")
 
 
 @pytest.fixture

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APP = make_app()
-COMMANDS = ("up", "down", "status", "reset", "doctor", "demo", "step", "explain", "shell", "exec", "snapshot", "cni")
-LATER = ("learn", "watch", "hint", "trace", "diagram", "drill", "course", "checkpoint", "report")
+COMMANDS = (
+    *("up", "down", "status", "reset", "doctor", "demo", "step", "hint", "explain"),
+    *("shell", "exec", "snapshot", "checkpoint", "report", "cni"),
+)
+LATER = ("learn", "watch", "trace", "diagram", "drill", "course")
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
@@ -97,6 +100,9 @@ def _completed(monkeypatch: pytest.MonkeyPatch, home: Path, words: str) -> list[
         ("shell master/", ["master/a", "master/b"]),
         ("exec worker/c", ["worker/c"]),
         ("explain ", ["cni", "components"]),
+        ("checkpoint r", ["restore", "remove"]),
+        ("checkpoint restore ", []),
+        ("report --format j", ["json", "junit"]),
     ],
 )
 def test_tab_offers(monkeypatch: pytest.MonkeyPatch, home: Path, words: str, offers: list[str]) -> None:

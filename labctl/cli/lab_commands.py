@@ -26,6 +26,9 @@ def up(
     nodes: Annotated[int | None, typer.Option(help="How many nodes (1 to 50).")] = None,
     containers: Annotated[int | None, typer.Option(help="How many containers on each (1 to 200).")] = None,
     topology: Annotated[Path | None, typer.Option(metavar="FILE", help="An address plan of your own (TOML).")] = None,
+    seed: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Draw addresses and names from it: a plan for one learner.")
+    ] = None,
     *,
     privileged: Annotated[bool, typer.Option("--privileged", help="Root only: without a user namespace.")] = False,
     as_json: _Json = False,
@@ -36,15 +39,12 @@ def up(
         labctl up
         labctl up --nodes 5 --containers 20
         labctl up --topology class.toml
+        labctl up --seed anna
     """
-    from labctl.world.topology import read_file, spread
-
-    if topology is not None and (nodes is not None or containers is not None):
-        raise UsageError("--topology excludes --nodes and --containers", "say how many in the file")
+    document = _plan(topology, nodes, containers, seed)
     session = Session()
     session.outside_only("up")
-    asked = topology is not None or nodes is not None or containers is not None
-    document = read_file(topology) if topology else spread(nodes, containers)
+    asked = any(each is not None for each in (topology, nodes, containers, seed))
     with session.locked("up"):
         world = session.sandbox.find()
         if world is None:
@@ -66,16 +66,28 @@ def up(
         tell("privileged: uid 0 inside is root of this machine; files are protected, the kernel's own settings are not")
 
 
+def _plan(topology: Path | None, nodes: int | None, containers: int | None, seed: str | None) -> Document:
+    from labctl.world.seed import draw
+    from labctl.world.topology import read_file, spread
+
+    if topology is None:
+        document = spread(nodes, containers)
+        return document if seed is None else draw(seed, document)
+    if any(each is not None for each in (nodes, containers, seed)):
+        raise UsageError("--topology excludes --nodes, --containers and --seed", "say it in the file")
+    return read_file(topology)
+
+
 def _make(session: Session, document: Document, *, asked: bool, privileged: bool) -> World:
     lost = session.sandbox.lost()
     if lost is not None and not asked:
         tell("the world was gone (a reboot?); it comes back empty: labctl reset --to N brings steps back")
         document = lost.topology
-    journal = session.journal  # a journal that cannot be written is said before there is a world
+    _ = session.journal  # a journal that cannot be written is said before there is a world
     count = sum(len(node["containers"]) for node in document["node"])
     with ticking(f"making the world: {len(document['node'])} nodes, {count} containers …"):
         world = session.sandbox.up(document, "privileged" if privileged else "sandbox")
-    journal.add(world_id(world), "up")
+    session.note_up(world)
     return world
 
 
@@ -139,7 +151,7 @@ def reset(
         labctl reset --to 3
         labctl reset --to 3 --node worker
     """
-    from labctl.cli.overview import put_back
+    from labctl.cli.putting_back import put_back
 
     session = Session()
     session.outside_only("reset")

@@ -136,8 +136,11 @@ def _check(action: str, which: str, modifiers: dict[str, bool], via: str, dialec
 
 
 def _explain(session: Session, lessons: tuple[Lesson, ...], node: Node, *, answer: bool, as_json: bool) -> None:
+    from labctl.cli.progress import record_hint
     from labctl.engine.lesson import read_lesson
 
+    if answer:
+        record_hint(session, lessons, (node,), "answer")
     looks = any(lesson.step.words for lesson in lessons)
     with session.looking("step --explain") if looks else nullcontext() as kernel:
         texts = [

@@ -38,6 +38,8 @@ _LONGEST_SERVICE_PREFIX = 24
 _TOP = {"bridge", "network", "cluster_range", "node_range", "gateway", "internet", "node"}
 # What a file may leave out has the value of the default topology.
 _OPTIONAL = {"service_range"}
+# What is noted in it, and makes no difference.
+_NOTED = {"seed"}
 _NODE = {"name", "address", "pod_range", "containers"}
 
 
@@ -54,6 +56,14 @@ def read_file(path: Path) -> Document:
         raise UsageError(f"the topology {path} cannot be read: {reason}", f"an example: {DEFAULT}") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the topology {path} is not TOML: {error}", f"an example: {DEFAULT}") from None
+
+
+def plan_id(document: Document) -> str:
+    """What the journal calls a plan."""
+    import hashlib
+    import json
+
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def spread(nodes: int | None, containers: int | None) -> Document:
@@ -100,7 +110,7 @@ def read_lab(document: Document) -> Lab:
         UsageError: a field is missing, unknown or of the wrong form, or ranges overlap or are too small.
     """
     document = {**{field: read_file(DEFAULT)[field] for field in _OPTIONAL - set(document)}, **document}
-    _check_fields(document, _TOP | _OPTIONAL, "the topology")
+    _check_fields({key: document[key] for key in document if key not in _NOTED}, _TOP | _OPTIONAL, "the topology")
     entries = document["node"]
     if not isinstance(entries, list) or not entries:
         raise _wrong("the topology has no [[node]]")
