@@ -133,7 +133,7 @@ _PREVIOUS = st.fixed_dictionaries({}, optional=dict.fromkeys(("interfaces", "ips
 _FIELDS = {
     "cniVersion": st.one_of(st.sampled_from(["0.3.1", "0.4.0", "1.0.0", "0.1.0", "2.0.0"]), _ANY),
     "name": st.one_of(st.sampled_from(["net", "other"]), _ANY).filter(lambda name: name != KEPT),
-    "bridge": st.one_of(st.sampled_from(["cni0", "cni1", "eth0", "lo", "master"]), _ANY),
+    "bridge": st.one_of(st.sampled_from(["cni0", "cni1", "eth0", "lo", "master", "all"]), _ANY),
     "ipMasq": st.one_of(st.booleans(), _ANY),
     "ipam": _ANY,
     "clusterRange": st.one_of(_SUBNETS, st.lists(_SUBNETS, max_size=3)),
@@ -146,7 +146,7 @@ _ELSEWHERE = ["", "/proc/self/ns/net", "/proc/self/ns/uts", "/etc/passwd", "/var
 _VARIABLES = {
     "CNI_COMMAND": _WORDS,
     "CNI_CONTAINERID": st.one_of(st.sampled_from(["x1", "0f" * 32]), _WORDS),
-    "CNI_IFNAME": st.one_of(st.sampled_from(["lo", "e.th-0@x", "{}"]), _WORDS),
+    "CNI_IFNAME": st.one_of(st.sampled_from(["lo", "e.th-0@x", "{}", "default"]), _WORDS),
     "CNI_NETNS": st.one_of(st.sampled_from(_ELSEWHERE), _WORDS),
     "CNI_PATH": st.one_of(st.sampled_from([f"/nowhere:{DEBIAN}", "/etc/passwd"]), _WORDS),
     "CNI_ARGS": _WORDS,
