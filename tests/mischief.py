@@ -44,7 +44,7 @@ TAMPERING = (
     "gcloud compute routes create mine --destination-range 10.244.1.0/24 --network k8s --next-hop-address 10.128.0.2",
     "kubectl config use-context lab",
     "kubectl config delete-context my-context",
-    "kubectl config set-context mine --cluster=lab",
+    "kubectl config set-context lab --cluster=lab-proxy",
     "rm -rf /root/.kube",
     "echo {} >/root/.kube/config",
 )
