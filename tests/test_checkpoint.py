@@ -139,7 +139,7 @@ def test_cut_short_the_old_world_stands_or_the_one_that_was_saved(lab: LabUnderT
     saved = take_picture(lab.kernel, lab.lab)
     assert lab.labctl("checkpoint", "save", "monday").code == 0
     calls = len(cut_labctl(lab.home, "count", "0", "checkpoint", "restore", "monday", dies=False).calls)
-    for name, share in (("INT", 0.5), ("KILL", 0.9), ("TERM", 0.97)):
+    for name, share in (("INT", 0.6), ("KILL", 0.96)):
         lab.enter_anew()
         lab.type("master", "ip addr add 192.0.2.1/24 dev lo")
         before, old = take_picture(lab.kernel, lab.lab), root_of(lab.home)
