@@ -14,6 +14,7 @@ from labctl.cli.ticker import ticking
 from labctl.errors import LabError, UsageError
 
 if TYPE_CHECKING:
+    from labctl.model.world import Kind
     from labctl.world.sandbox import World
     from labctl.world.topology import Document
 
@@ -27,14 +28,28 @@ def up(
     topology: Annotated[Path | None, typer.Option(metavar="FILE", help="An address plan of your own (TOML).")] = None,
     *,
     privileged: Annotated[bool, typer.Option("--privileged", help="Root only: without a user namespace.")] = False,
+    cloud: Annotated[
+        str,
+        typer.Option(
+            "--cloud", metavar="static|gcloud", show_default=False, help="With --world host: who keeps the routes."
+        ),
+    ] = "",
+    name: Annotated[
+        str, typer.Option("--as", metavar="NAME", show_default=False, help="With --world host: which node this is.")
+    ] = "",
     as_json: _Json = False,
 ) -> None:
     """Make the world; there already is fine.
+
+    With --world host this machine itself is a node, and needs root. What was there before is written down first, and
+    never changed: a step that meets it is refused. `labctl down` takes away what is the lab's, and nothing else.
 
     Examples:
         labctl up
         labctl up --nodes 5 --containers 20
         labctl up --topology class.toml
+        labctl up --world host --topology class.toml
+        labctl up --world host --as worker --cloud gcloud
     """
     from labctl.world.topology import read_file, spread
 
@@ -42,14 +57,18 @@ def up(
         raise UsageError("--topology excludes --nodes and --containers", "say how many in the file")
     session = Session()
     session.outside_only("up")
+    if (cloud or name) and not session.on_host:
+        raise UsageError("--cloud and --as go with --world host only", "labctl up --world host --as NAME")
     asked = topology is not None or nodes is not None or containers is not None
     document = read_file(topology) if topology else spread(nodes, containers)
     with session.locked("up"):
         world = session.sandbox.find()
         if world is None:
-            world = _make(session, document, asked=asked, privileged=privileged)
+            kind: Kind = "privileged" if privileged else "host" if session.on_host else "sandbox"
+            world = _make(session, document, asked=asked, kind=kind, host=(name, cloud))
         else:
-            _check_same(world, document, asked=asked, privileged=privileged)
+            asked_node = (name or world.saved.node, cloud or world.saved.cloud) != (world.saved.node, world.saved.cloud)
+            _check_same(world, document, asked=asked, privileged=privileged, otherwise=asked_node)
             gone = session.sandbox.missing_keepers(world)
             if gone:
                 raise LabError(f"the world stands, but {', '.join(gone)} is gone", "put the lab back: labctl reset")
@@ -65,21 +84,23 @@ def up(
         tell("privileged: uid 0 inside is root of this machine; files are protected, the kernel's own settings are not")
 
 
-def _make(session: Session, document: Document, *, asked: bool, privileged: bool) -> World:
+def _make(session: Session, document: Document, *, asked: bool, kind: Kind, host: tuple[str, str]) -> World:
     lost = session.sandbox.lost()
+    node, cloud = host
     if lost is not None and not asked:
         tell("the world was gone (a reboot?); it comes back empty: labctl reset --to N brings steps back")
-        document = lost.topology
+        document, node, cloud = lost.topology, node or lost.node, cloud or lost.cloud
     journal = session.journal  # a journal that cannot be written is said before there is a world
     count = sum(len(node["containers"]) for node in document["node"])
     with ticking(f"making the world: {len(document['node'])} nodes, {count} containers …"):
-        world = session.sandbox.up(document, "privileged" if privileged else "sandbox")
+        up = session.sandbox.up
+        world = session.host.up(document, kind, node, cloud) if session.on_host else up(document, kind)
     journal.add(world_id(world), "up")
     return world
 
 
-def _check_same(world: World, document: Document, *, asked: bool, privileged: bool) -> None:
-    if (asked and document != world.saved.topology) or (privileged and world.record.kind != "privileged"):
+def _check_same(world: World, document: Document, *, asked: bool, privileged: bool, otherwise: bool) -> None:
+    if (asked and document != world.saved.topology) or (privileged and world.record.kind != "privileged") or otherwise:
         raise UsageError("a world of another kind stands already", "take it away first: labctl down")
 
 
@@ -101,6 +122,10 @@ def down(*, as_json: _Json = False) -> None:
         stood = session.sandbox.down()
         if world is not None:
             session.journal.add(world_id(world), "down")
+    if session.on_host:
+        from labctl.cli.overview import tell_swept
+
+        tell_swept(session.host)
     if as_json:
         print(json.dumps({"schema": 1, "stood": stood}))
     else:

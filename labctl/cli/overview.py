@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from labctl.engine.events import Event
     from labctl.engine.report import StepReport
     from labctl.model.world import WorldRecord
+    from labctl.world.host.world import HostWorld
 
 _NOT_DONE = 1
+_MOST_NAMED = 40
 
 
 def show_status(session: Session, *, as_json: bool) -> int:
@@ -134,11 +136,24 @@ def put_back(session: Session, to: int | None, node: str, *, as_json: bool) -> i
 def _make_anew(session: Session) -> None:
     """A world of the same plan, new: nothing that was in the old one can be left over."""
     saved = session.state.load()
-    session.sandbox.down()
-    if saved is not None:
-        with ticking("making the world anew …"):
-            world = session.sandbox.up(saved.topology, saved.record.kind)
-        session.journal.add(world_id(world), "up")
+    if saved is None:
+        session.sandbox.down()
+        return
+    with ticking("making the world anew …"):
+        world = session.sandbox.renew(saved)
+    session.journal.add(world_id(world), "up")
+    if session.on_host:
+        tell_swept(session.host)
+
+
+def tell_swept(world: HostWorld) -> None:
+    """Say what was taken away of a machine, and what else has come since and stays."""
+    swept = world.swept
+    for title, found in (("taken away", swept.taken), ("left untouched", swept.left)) if swept else ():
+        for each in found[:_MOST_NAMED]:
+            tell(f"{title}: {each}")
+        if len(found) > _MOST_NAMED:
+            tell(f"{title}: … and {len(found) - _MOST_NAMED} more")
 
 
 class _Reports:

@@ -11,7 +11,7 @@ from labctl.engine.events import AskedBefore, Did, Doing, Finished, Planned, Sta
 from labctl.engine.look import look_at
 from labctl.engine.planner import Item, Plan, make_plan
 from labctl.errors import LabError
-from labctl.model.resource import Absent, Action, state_of
+from labctl.model.resource import Absent, Action, own_view, state_of
 
 if TYPE_CHECKING:
     from labctl.engine.events import Event, Listener
@@ -127,7 +127,7 @@ class Runner:
     def _revert(self, item: Item) -> str:
         """Take one back; say what went wrong."""
         try:
-            item.resource.revert(self.survey.kernel)
+            item.resource.revert(own_view(self.survey.kernel))
         except LabError as trouble:
             return trouble.what
         return ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from labctl.errors import KernelRefused
 from labctl.model.lab import INTERNET, NETNS_FOLDER, VPC, Place
 from labctl.model.program import program_words
+from labctl.model.store import STATE_FOLDERS
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Lab, Node
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _TABLES = ("filter", "nat", "mangle", "raw", "security")
 _SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
-_STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin")
 _NETNS = "/run/netns"
 _BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 
@@ -26,7 +26,7 @@ _BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 def take(kernel: Kernel, lab: Lab) -> dict[str, Any]:
     """Look at everything that the course may touch. Shape: docs/json.md."""
     kernel.refresh()
-    places = [VPC, INTERNET]
+    places = list(lab.outer)
     for node in lab.nodes:
         places += [node.place, *(each.place for each in _containers(kernel, lab, node))]
     names = _Names(kernel, lab, places)
@@ -164,7 +164,7 @@ def _node(kernel: Kernel, node: Node, names: _Names, owners: tuple[Container, ..
         "sysctls": {name: kernel.setting(node.place, name) for name in _SYSCTLS},
         "files": {
             path: content
-            for folder in (*_STATE_FOLDERS, _NETNS)
+            for folder in (*STATE_FOLDERS, _NETNS)
             for path, content in _files(kernel, node, folder, names, owners).items()
         },
     }

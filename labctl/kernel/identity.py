@@ -11,6 +11,8 @@ from pathlib import Path
 
 # In the environment of a world's first process: the home that it belongs to.
 MARK = "LABCTL_WORLD"
+# In that of the first process of a world that is this machine itself, and of what was started in it.
+KEEPER = "LABCTL_KEEPER"
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,44 @@ def is_ending(identity: Identity) -> bool:
 
 
 def find_marked(mark: str) -> tuple[Identity, ...]:
-    """Find the first processes of pid namespaces that bear this mark; those of other people are not seen."""
-    wanted = f"{MARK}={mark}".encode()
+    """Find the first processes of worlds that bear this mark; those of other people are not seen.
+
+    Of a world that is this machine itself, what was started in it too.
+    """
+    first, here = f"{MARK}={mark}".encode(), f"{KEEPER}={mark}".encode()
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             with suppress(OSError):
                 environment = (folder / "environ").read_bytes().split(b"\0")
-                if wanted in environment and _is_first(folder) and (identity := identify(int(folder.name))):
+                is_wanted = here in environment or (first in environment and _is_first(folder))
+                if is_wanted and (identity := identify(int(folder.name))):
                     found.append(identity)
     return tuple(found)
+
+
+def mark_of(pid: int) -> dict[str, str]:
+    """The mark in the environment of a process, as what it starts is to have it; nothing where there is none."""
+    with suppress(OSError):
+        for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            name, _, value = os.fsdecode(entry).partition("=")
+            if name == KEEPER:
+                return {name: value}
+    return {}
+
+
+def find_lodgers(pid: int) -> tuple[Identity, ...]:
+    """Find the processes that live in the network namespace of another, itself not counted."""
+    with suppress(OSError):
+        there = Path(f"/proc/{pid}/ns/net").stat()
+        found = []
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdecimal() and int(folder.name) != pid:
+                with suppress(OSError):
+                    if os.path.samestat((folder / "ns/net").stat(), there) and (each := identify(int(folder.name))):
+                        found.append(each)
+        return tuple(found)
+    return ()
 
 
 def _is_first(folder: Path) -> bool:

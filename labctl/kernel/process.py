@@ -10,7 +10,7 @@ from labctl.kernel import daemon
 from labctl.kernel.talk import talk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from labctl.kernel.places import Places
     from labctl.model.lab import Place
@@ -46,9 +46,9 @@ def missing(name: str) -> ToolMissing:
 class PlacePrograms:
     """Programs at one place (port `Programs`)."""
 
-    def __init__(self, places: Places, place: Place) -> None:
-        """Run them there."""
-        self._places, self._place = places, place
+    def __init__(self, places: Places, place: Place, marks: Mapping[str, str]) -> None:
+        """Run them there; `marks` are in the environment of what goes on running."""
+        self._places, self._place, self._marks = places, place, marks
 
     def look(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one that changes nothing."""
@@ -66,7 +66,7 @@ class PlacePrograms:
         """Start one that goes on running, and wait until somebody listens on the port."""
         self._places.go(self._place)
         try:
-            daemon.start(argv, ENVIRONMENT, protocol, port)
+            daemon.start(argv, {**ENVIRONMENT, **self._marks}, protocol, port)
         except (FileNotFoundError, PermissionError):
             raise missing(argv[0]) from None
 

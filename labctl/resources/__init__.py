@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from labctl.resources.guest_network import GuestNetwork
     from labctl.resources.iptables import IptablesRule
     from labctl.resources.netns_link import NetnsLink
+    from labctl.resources.node_route import NodeRoute, routes_between_nodes
     from labctl.resources.plugin import PluginConfiguration, PluginExecutable
     from labctl.resources.reservation import AddressStore, Reservation
     from labctl.resources.route import DefaultRoute
@@ -36,12 +37,14 @@ _WHERE = {
     "Guest": "labctl.resources.guest",
     "GuestNetwork": "labctl.resources.guest_network",
     "NetnsLink": "labctl.resources.netns_link",
+    "NodeRoute": "labctl.resources.node_route",
     "PluginConfiguration": "labctl.resources.plugin",
     "PluginExecutable": "labctl.resources.plugin",
     "Reservation": "labctl.resources.reservation",
     "Server": "labctl.resources.server",
     "VethPair": "labctl.resources.veth",
     "VpcRoute": "labctl.resources.vpc_route",
+    "routes_between_nodes": "labctl.resources.node_route",
     "store_folder": "labctl.model.store",
 }
 
@@ -69,11 +72,13 @@ __all__ = [
     "IptablesRule",
     "LinkAddress",
     "NetnsLink",
+    "NodeRoute",
     "PluginConfiguration",
     "PluginExecutable",
     "Reservation",
     "Server",
     "VethPair",
     "VpcRoute",
+    "routes_between_nodes",
     "store_folder",
 ]

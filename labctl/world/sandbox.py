@@ -61,7 +61,7 @@ class Sandbox:
         saved = self._state.load()
         if saved is None or not self._machine.stands(saved.record):
             return None
-        return World(saved, read_lab(saved.topology))
+        return World(saved, saved.lab)
 
     def lost(self) -> Saved | None:
         """Give what is known of a world that died without `down`: a reboot, or its first process was killed."""
@@ -97,6 +97,15 @@ class Sandbox:
                 self._state.forget()
             raise
         return World(saved, lab)
+
+    def remake(self, saved: Saved) -> World:
+        """Make a world again that is gone."""
+        return self.up(saved.topology, saved.record.kind)
+
+    def renew(self, saved: Saved) -> World:
+        """A world of the same plan, new: nothing that was in the old one can be left over."""
+        self.down()
+        return self.remake(saved)
 
     def _furnish(self, saved: Saved, lab: Lab) -> None:
         session = self._machine.enter(saved.record, lab, netlink=False)
