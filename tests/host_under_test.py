@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from labctl.engine.snapshot import take_node
+from labctl.kernel import syscalls
 from labctl.kernel.inside import join_place, join_world
 from labctl.model.lab import Place
 from tests.lab_under_test import LabUnderTest, labctl_command
@@ -86,6 +87,14 @@ echo 10.9.0.2 >/var/lib/cni/networks/cbr0/last_reserved_ip.0
 """
 
 
+# A cable to another node, so that the two are neighbours.
+NEIGHBOURS = """\
+ip link add eth1 type veth peer name eth1 netns {pid}
+ip link set eth1 up
+ip route add {other}/32 dev eth1
+"""
+
+
 class HostUnderTest:
     """One node of a lab as a machine of its own."""
 
@@ -98,6 +107,10 @@ class HostUnderTest:
         done = self.around.type(self.node.name, script)
         assert done.code == 0, done
         return done
+
+    def pid_of(self, place: str) -> str:
+        """The process that keeps another place of the surroundings."""
+        return self.around.kernel.namespace_path(self.around.lab.place(place)).split("/")[2]
 
     def state(self) -> dict[str, object]:
         """All of the machine that counts: what the snapshot shows, what nft and the files say."""
@@ -134,6 +147,8 @@ class HostUnderTest:
                 os.waitpid(child, 0)
                 os._exit(0)
             join_place(self.around.world.record, Place(self.node.name))
+            # As a labctl that was started there: joining closed this process to its like.
+            syscalls.set_dumpable()
             os.environ.pop("LABCTL_HOME", None)
             os.environ |= {"LABCTL_WORLD": "host", "HOME": "/root"}
             answer = (True, work())

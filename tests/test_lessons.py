@@ -10,7 +10,7 @@ import pytest
 from labctl.engine.course import Course, builtin_folder, resources_of
 from labctl.engine.lesson import read_lesson
 from labctl.model.shell import render_command
-from labctl.world.topology import read_lab, spread
+from labctl.world.topology import localise, read_lab, spread
 
 COURSE = Course(builtin_folder())
 LAB = read_lab(spread(None, None))
@@ -19,6 +19,10 @@ _SHORTENED = "printf '%s\\n'"
 # One for each node; the lesson quotes the notes' own line and tells of the other.
 _OF_ANOTHER_NODE = "k8s-worker"
 
+# Where there is no cloud, one lesson is another.
+LABS = {"gcloud": LAB, "static": localise(LAB, "master", "static")}
+
+every_cloud = pytest.mark.parametrize("cloud", LABS)
 every_step = pytest.mark.parametrize("number", COURSE.numbers)
 
 
@@ -26,13 +30,15 @@ def _on_one_line(text: str) -> str:
     return re.sub(r"\s+", " ", text.replace("\\\n", " "))
 
 
+@every_cloud
 @every_step
-def test_every_command_of_the_step_is_quoted_as_it_is_printed(number: int) -> None:
-    lesson, node = COURSE.lesson(number), LAB.nodes[0]
-    text = _on_one_line(read_lesson(lesson, LAB, node, answer=True))
+def test_every_command_of_the_step_is_quoted_as_it_is_printed(number: int, cloud: str) -> None:
+    lab = LABS[cloud]
+    lesson, node = COURSE.lesson(number), lab.nodes[0]
+    text = _on_one_line(read_lesson(lesson, lab, node, answer=True))
     first = node.containers[0]
     quoted = 0
-    for resource in resources_of(lesson, LAB, node):
+    for resource in resources_of(lesson, lab, node):
         if getattr(resource, "container", first) != first:
             continue
         for statement in resource.shell("notes").do:
@@ -44,9 +50,10 @@ def test_every_command_of_the_step_is_quoted_as_it_is_printed(number: int) -> No
     assert quoted
 
 
+@every_cloud
 @every_step
-def test_a_lesson_fits_80_columns_and_plain_ascii(number: int) -> None:
-    text = read_lesson(COURSE.lesson(number), LAB, LAB.nodes[0], answer=True)
+def test_a_lesson_fits_80_columns_and_plain_ascii(number: int, cloud: str) -> None:
+    text = read_lesson(COURSE.lesson(number), LABS[cloud], LAB.nodes[0], answer=True)
     assert text.isascii()
     in_code = False
     for line in text.splitlines():

@@ -58,8 +58,10 @@ class Runner:
                 self.listener(Planned(plan.items))
                 changed[node] = self._carry_out(lesson, node, plan)
         except LabError as error:
+            # A step of the whole lab has but one place: where that failed, nothing is finished.
             with suppress(LabError):
-                self._finish(lesson, changed)
+                if changed:
+                    self._finish(lesson, changed)
             if len(plans) > 1:
                 failed = next(node.name for node in plans if node not in changed)
                 stands = f"; step {lesson.number} on {', '.join(node.name for node in changed)} stands"

@@ -126,14 +126,9 @@ class HostWorld:
 
     def enter(self, world: World, *, netlink: bool = True) -> Session:
         """Start a process that does what is asked of it, through the guard."""
-        kept = self._kept()
-        if kept is None:
-            raise KernelRefused(
-                f"{self._state.home / _BASELINE} is gone, which tells what was on this machine before the lab",
-                "nothing can be changed safely without it: labctl down ends the containers",
-            )
+        baseline = self.baseline()
         inner = self._machine.enter(world.record, world.lab, netlink=netlink)
-        return GuardedSession(inner, _guard(inner.kernel, world.lab, kept.baseline))
+        return GuardedSession(inner, _guard(inner.kernel, world.lab, baseline))
 
     def run(self, world: World, place: Place, argv: Sequence[str], environment: Mapping[str, str]) -> int:
         """Run a command at a place on this terminal; its exit code."""
@@ -163,6 +158,20 @@ class HostWorld:
         self._end(saved)
         self._state.drop(_BASELINE)
         return stood
+
+    def baseline(self) -> Baseline:
+        """What was on this machine before the lab.
+
+        Raises:
+            KernelRefused: that is not known.
+        """
+        kept = self._kept()
+        if kept is None:
+            raise KernelRefused(
+                f"{self._state.home / _BASELINE} is gone, which tells what was on this machine before the lab",
+                "nothing can be changed safely without it: labctl down ends the containers",
+            )
+        return kept.baseline
 
     def _end(self, saved: Saved | None) -> None:
         if saved is not None and self._machine.stands(saved.record):
