@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,12 @@ import pytest
 
 from labctl.engine.course import Course, builtin_folder, probes_of
 from labctl.engine.events import Doing, Event, Finished, Left
+from labctl.engine.hands import NetlinkHands
 from labctl.engine.look import Survey
 from labctl.engine.planner import plan_steps
 from labctl.engine.prober import Prober
 from labctl.engine.report import Outcome
 from labctl.engine.runner import Runner
-from labctl.engine.undoer import Undoer
-from labctl.engine.hands import NetlinkHands
 from labctl.kernel.machine import LinuxMachine
 from labctl.model.resource import Absent, Present
 from labctl.model.shell import DIALECTS, Dialect
@@ -27,7 +27,6 @@ from tests.lab_under_test import LabUnderTest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
@@ -129,7 +128,7 @@ def test_law_6_a_failure_at_any_operation_leaves_the_machine_as_before(machine: 
                     survey = Survey(lab.session.course, lab.lab, faulty)
                     faulty.refresh()
                     runner = Runner(survey, NetlinkHands(faulty), lambda _event: None, probing=False)
-                    error = failure_of(lambda runner=runner: runner.apply(lab.lesson(number), (node,)))
+                    error = failure_of(partial(runner.apply, lab.lesson(number), (node,)))
                     lab.survey.refresh()
                     if error is None:
                         assert at > 1

@@ -14,6 +14,9 @@ from labctl.cli.ticker import ticking
 from labctl.errors import LabError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from labctl.model.lab import Container, Node
     from labctl.model.world import Kind
     from labctl.world.sandbox import World
     from labctl.world.topology import Document
@@ -73,15 +76,22 @@ def up(
             if gone:
                 raise LabError(f"the world stands, but {', '.join(gone)} is gone", "put the lab back: labctl reset")
             tell("the world stands already")
-    lab = world.lab
-    if as_json:
-        print(json.dumps({"schema": 1, "world": _world_json(world)}))
-    else:
-        count = len(lab.containers)
-        names = f": {', '.join(node.name for node in lab.nodes)}" if len(lab.nodes) <= _MOST_NAMES else ""
-        print(f"{len(lab.nodes)} nodes, {count} containers{names}")
+    print(json.dumps({"schema": 1, "world": _world_json(world)}) if as_json else _describe(world))
     if privileged:
         tell("privileged: uid 0 inside is root of this machine; files are protected, the kernel's own settings are not")
+
+
+def _describe(world: World) -> str:
+    lab = world.lab
+    if world.record.kind == "host":
+        (node,) = lab.nodes
+        return f"this machine is {node.name} ({node.address}), with containers {', '.join(_names(node.containers))}"
+    names = f": {', '.join(_names(lab.nodes))}" if len(lab.nodes) <= _MOST_NAMES else ""
+    return f"{len(lab.nodes)} nodes, {len(lab.containers)} containers{names}"
+
+
+def _names(things: Iterable[Node | Container]) -> list[str]:
+    return [each.name for each in things]
 
 
 def _make(session: Session, document: Document, *, asked: bool, kind: Kind, host: tuple[str, str]) -> World:
@@ -128,6 +138,8 @@ def down(*, as_json: _Json = False) -> None:
         tell_swept(session.host)
     if as_json:
         print(json.dumps({"schema": 1, "stood": stood}))
+    elif session.on_host:
+        print("the lab is gone from this machine" if stood else "there was no lab on this machine")
     else:
         print("the world is gone" if stood else "there was no world")
 
@@ -192,5 +204,5 @@ def _world_json(world: World) -> dict[str, object]:
         "kind": world.record.kind,
         "up": True,
         "pid": world.record.root.outside,
-        "nodes": [node.name for node in world.lab.nodes],
+        "nodes": _names(world.lab.nodes),
     }

@@ -34,12 +34,12 @@ def tell(text: str) -> None:
 class Session:
     """What a command needs of the lab; each part is made when first asked for."""
 
-    def __init__(self, home: Path | None = None) -> None:
-        """Use the home that the environment names, or another."""
+    def __init__(self, home: Path | None = None, world: str = "") -> None:
+        """Use the home and the kind of world that the environment names, or others."""
         self.inside = is_inside()
         environment = dict(os.environ) | ({"LABCTL_HOME": str(home)} if home else {})
         self._environment = environment
-        self.on_host = environment.get("LABCTL_WORLD") == "host"
+        self.on_host = (world or environment.get("LABCTL_WORLD")) == "host"
         if self.inside and self.on_host:
             raise UsageError("--world host belongs outside the lab's world", "type `exit` first")
         self.state = State.find(environment, inside=self.inside, host=self.on_host)
@@ -126,6 +126,7 @@ class Session:
     @contextmanager
     def locked(self, purpose: str) -> Iterator[None]:
         """Hold the one lock of this home."""
+        _ = self.sandbox  # whoever may not have it is told so, before a folder is
         self.state.prepare()
         with self.state.lock(purpose, tell):
             yield

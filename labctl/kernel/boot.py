@@ -19,6 +19,7 @@ import signal
 import socket
 import struct
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from labctl.errors import KernelRefused
@@ -183,7 +184,7 @@ def _hold_here(theirs: socket.socket, plan: BootPlan) -> NoReturn:
         for name in host.containers:
             if os.fork() == 0:
                 syscalls.die_with_parent()
-                run_in_child(theirs, lambda name=name: _hold_container(theirs, f"{host.name}/{name}", programs))  # type: ignore[misc]  # mypy: defaults in lambdas
+                run_in_child(theirs, partial(_hold_container, theirs, f"{host.name}/{name}", programs))
     if theirs.recv(16) != _KEEP:
         os._exit(1)
     _become(PAUSE, programs[PAUSE[0]], {KEEPER: plan.mark})

@@ -75,7 +75,7 @@ class NodeRoute(Value):
 
 
 def routes_between_nodes(lab: Lab) -> tuple[VpcRoute | NodeRoute, ...]:
-    """How the pods of each node are reached from the others: by the cloud network, or, where there is none, directly."""
+    """How each node's pods are reached from the others: by the cloud network, or, where there is none, directly."""
     if lab.cloud == "static":
         return tuple(NodeRoute(node.name, peer) for node in lab.nodes for peer in lab.cluster if peer != node)
     return tuple(VpcRoute(lab, node) for node in lab.cluster)

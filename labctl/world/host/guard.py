@@ -183,6 +183,7 @@ class GuardedKernel:
         self._real, self._place, self._baseline = kernel, Place(node), baseline
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the ports have)
+        """What is not looked after here is the real one's."""
         return getattr(self._real, name)
 
     def net(self, place: Place) -> Any:  # noqa: ANN401 (the port `Net`)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.model.service import DNS_POD
@@ -57,3 +58,15 @@ class Marks:
     def has_path(self, path: str) -> bool:
         """Tell whether a file is one that the lab writes."""
         return any(re.match(each, path) for each in self._paths)
+
+
+def lab_files(lab: Lab) -> tuple[Path, ...]:
+    """The files and folders of a lab that a reboot does not take."""
+    results = Path(RESULTS_FOLDER)
+    found = sorted(results.glob(f"{lab.network}-*")) if results.is_dir() else []
+    return (
+        Path(store_folder(lab.network)),
+        *found,
+        Path(f"/opt/cni/bin/{PLUGIN}"),
+        Path(f"/etc/cni/net.d/10-{PLUGIN}.conflist"),
+    )

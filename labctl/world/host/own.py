@@ -131,6 +131,7 @@ class OwnKernel:
         self.hidden = Hidden()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the ports have)
+        """What is not looked after here is the real one's."""
         return getattr(self._guarded, name)
 
     def net(self, place: Place) -> Any:  # noqa: ANN401 (the port `Net`)

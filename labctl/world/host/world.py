@@ -9,17 +9,18 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import KernelRefused, UsageError
-from labctl.model.baseline import Baseline, from_json, to_json
+from labctl.model.lab import NETNS_FOLDER
 from labctl.model.world import PAUSE, BootPlan, Host
 from labctl.world.host.choice import CLOUDS, choose
 from labctl.world.host.furniture import clear, furnish
 from labctl.world.host.guard import GuardedKernel
+from labctl.world.host.kept import BASELINE, Kept, keep, load
+from labctl.world.host.marks import lab_files
 from labctl.world.host.sweep import Sweep
 from labctl.world.host.taking import take, take_again
 from labctl.world.host.values import prepare, put_back
@@ -30,29 +31,12 @@ from labctl.world.topology import localise, read_lab
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from labctl.model.baseline import Baseline
     from labctl.model.lab import Lab, Place
     from labctl.model.ports import Kernel
     from labctl.model.world import Kind, Machine, Session, WorldRecord
     from labctl.world.state import State
     from labctl.world.topology import Document
-
-_BASELINE = "baseline.json"
-_SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What is known of this machine before the lab, and the plan of the lab that has come since."""
-
-    topology: Document
-    node: str
-    cloud: str
-    baseline: Baseline
-
-    @property
-    def lab(self) -> Lab:
-        """The lab, as it is seen from here."""
-        return localise(read_lab(self.topology), self.node, self.cloud)
 
 
 @dataclass(frozen=True)
@@ -108,7 +92,7 @@ class HostWorld:
             self._tell(f"{here.address}, the address of {here.name}, is not one of this machine's")
         if cloud not in ("", *CLOUDS):
             raise UsageError(f"--cloud {cloud} is not known", f"one of: {', '.join(CLOUDS)}")
-        kept = self._kept()
+        kept = load(self._state)
         wanted = (topology, here.name, cloud or (kept.cloud if kept else CLOUDS[0]))
         if kept is not None and (kept.topology, kept.node, kept.cloud) != wanted:
             # Another plan has other names: what the old one has left would be taken for the machine's own.
@@ -144,7 +128,7 @@ class HostWorld:
 
     def down(self) -> bool:
         """Take all away that is the lab's, put the old values back, forget it; tell whether there was anything."""
-        saved, kept = self._load(), self._kept()
+        saved, kept = self._load(), load(self._state)
         stood = saved is not None or kept is not None
         if kept is not None:
             with self._keeping(saved, kept) as (record, kernel):
@@ -156,7 +140,7 @@ class HostWorld:
                 finally:
                     raw.close()
         self._end(saved)
-        self._state.drop(_BASELINE)
+        self._state.drop(BASELINE)
         return stood
 
     def baseline(self) -> Baseline:
@@ -165,13 +149,27 @@ class HostWorld:
         Raises:
             KernelRefused: that is not known.
         """
-        kept = self._kept()
+        kept = load(self._state)
         if kept is None:
             raise KernelRefused(
-                f"{self._state.home / _BASELINE} is gone, which tells what was on this machine before the lab",
+                f"{self._state.home / BASELINE} is gone, which tells what was on this machine before the lab",
                 "nothing can be changed safely without it: labctl down ends the containers",
             )
         return kept.baseline
+
+    def describe_loss(self, saved: Saved) -> tuple[str, ...]:
+        """Say what a reboot takes, or whoever killed the containers, and what has stayed."""
+        node = saved.lab.nodes[0]
+        names = ", ".join(each.name for each in node.containers)
+        files = ", ".join(str(path) for path in lab_files(saved.lab) if path.exists())
+        stayed = f"still there: {files}" if files else "of its files nothing is there"
+        if saved.record.boot == self._machine.boot_id():
+            return (
+                f"taken: the containers {names}, with their ends of the cables",
+                f"{stayed}; links, rules and routes",
+            )
+        what = f"the bridge {saved.lab.bridge}, addresses, rules, routes and {NETNS_FOLDER}"
+        return (f"taken by the reboot: the containers {names}, {what}", stayed)
 
     def _end(self, saved: Saved | None) -> None:
         if saved is not None and self._machine.stands(saved.record):
@@ -187,9 +185,8 @@ class HostWorld:
                 yield saved.record, kernel
             return
         self._machine.end_marked(self._state.mark)
-        with self._machine.boot(self._plan(kept.lab), "host") as record:
-            with self._entered(record, kept) as kernel:
-                yield record, kernel
+        with self._machine.boot(self._plan(kept.lab), "host") as record, self._entered(record, kept) as kernel:
+            yield record, kernel
         self._machine.end(record, self._state.mark)
 
     @contextmanager
@@ -222,14 +219,14 @@ class HostWorld:
         session = self._machine.enter(saved.record, lab)
         try:
             kernel, node = session.kernel, lab.nodes[0]
-            old, boot = self._kept(), self._machine.boot_id()
+            old, boot = load(self._state), self._machine.boot_id()
             if old is None:
                 baseline = take(kernel, lab, boot)
             else:
                 baseline = old.baseline if old.baseline.boot == boot else take_again(kernel, lab, boot, old.baseline)
             kept = Kept(saved.topology, saved.node, saved.cloud, baseline)
             if kept != old:
-                self._keep(kept)
+                keep(self._state, kept)
             if sweep:
                 self._sweep(_guard(kernel, lab, baseline), kept)
             furnish(kernel, node, CODE, self._environment.get("LABCTL_IPTABLES", ""), self._state.mark)
@@ -258,32 +255,6 @@ class HostWorld:
                 f"{self._state.home} holds a {saved.record.kind}", "name another folder: LABCTL_HOME=DIR labctl …"
             )
         return saved
-
-    def _keep(self, kept: Kept) -> None:
-        plan = {"topology": kept.topology, "node": kept.node, "cloud": kept.cloud}
-        text = json.dumps({"schema": _SCHEMA, **plan, "baseline": to_json(kept.baseline)})
-        self._state.keep(_BASELINE, text + "\n")
-
-    def _kept(self) -> Kept | None:
-        """What was there before the lab.
-
-        Raises:
-            KernelRefused: the file cannot be understood.
-        """
-        text = self._state.kept(_BASELINE)
-        if text is None:
-            return None
-        try:
-            data = json.loads(text)
-            if data["schema"] != _SCHEMA:
-                raise ValueError("schema")
-            return Kept(data["topology"], data["node"], data["cloud"], from_json(data["baseline"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            path = self._state.home / _BASELINE
-            raise KernelRefused(
-                f"{path} cannot be read: {type(error).__name__} {error}",
-                f"it tells what was here before the lab; take the lab away by hand, then: rm {path}",
-            ) from None
 
 
 def _guard(kernel: Kernel, lab: Lab, baseline: Baseline) -> Kernel:
