@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PATH = "/root/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 HOME = Path("/var/lib/labctl")
 # No trace of the sandbox: its own programs and the marker by which labctl knows that it is inside lie in /opt.
 _BARE = """\
@@ -100,6 +102,8 @@ class HostUnderTest:
 
     def __init__(self, around: LabUnderTest, node: str = "master") -> None:
         self.around, self.node = around, around.lab.node(node)
+        # The machines of one sandbox see each other's processes, and a lab finds its own by its home.
+        self.home = HOME if node == "master" else HOME.with_name(f"labctl-{node}")
         self.type(_BARE)
 
     def type(self, script: str) -> Completed:
@@ -119,9 +123,9 @@ class HostUnderTest:
             "cd /proc/sys/net/ipv4; grep . ip_forward conf/*/forwarding conf/*/accept_redirects"
             " ../bridge/bridge-nf-call-iptables || true;"
             "for each in /var/lib/cni /etc/cni /opt /run; do"
-            " find $each -type f -size -9 -printf '%p ' -exec md5sum {} + ; find $each ! -type f -printf '%p\\n'; done"
+            " find $each -type f ! -path '/run/netns/*' -exec md5sum {} + ; find $each ! -type f -printf '%p\\n'; done"
         )
-        return {"texts": texts.out, **take_node(self.around.kernel, self.around.lab, self.node)}
+        return {"texts": texts.out.splitlines(), **take_node(self.around.kernel, self.around.lab, self.node)}
 
     def call(self, work: Callable[[], T]) -> T:
         """Do something as a process of that machine, root there; give what it gives."""
@@ -163,14 +167,16 @@ class HostUnderTest:
         """Make a host world on the machine, do something with it, and take it down."""
 
         def do() -> T:
-            with LabUnderTest(HOME, kind="host") as lab:
+            with LabUnderTest(self.home, kind="host") as lab:
                 return work(lab)
 
         return self.call(do)
 
-    def labctl(self, *arguments: str, text: str = "", before: str = "") -> Completed:
-        """Run the command line there, as root types it."""
-        environment = ("env", "-u", "LABCTL_HOME", "LABCTL_WORLD=host", "COLUMNS=120")
-        script = f'{before}exec "$@"'
-        argv = ("bash", "-c", script, "labctl", *environment, *labctl_command(), *arguments)
-        return self.around.kernel.programs(self.node.place).run(argv, text)
+    def labctl(self, *arguments: str, code: int | None = 0, nobody: bool = False) -> Completed:
+        """Run the command line there, as root types it, or as somebody who is not root; it must end with this code."""
+        become = ("unshare", "--user") if nobody else ()
+        environment = ("env", "LABCTL_WORLD=host", f"LABCTL_HOME={self.home}", "COLUMNS=200", f"PATH={_PATH}")
+        argv = (*become, *environment, *labctl_command(), *arguments)
+        done = self.around.kernel.programs(self.node.place).run(argv)
+        assert code in (None, done.code), done
+        return done

@@ -22,35 +22,17 @@ from labctl.model.resource import Absent, Present
 from labctl.model.shell import DIALECTS, Dialect
 from labctl.world.host.guard import GuardedKernel
 from tests.faulty_kernel import Fault, FaultyKernel, failure_of
-from tests.host_under_test import NEIGHBOURS, OTHERS, HostUnderTest
-from tests.lab_under_test import LabUnderTest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.host_under_test import HostUnderTest
+    from tests.lab_under_test import LabUnderTest
 
 pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 STEPS = Course(builtin_folder()).numbers
 
 
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostUnderTest]:
-    """A machine with much on it; what is there before any test is there after all of them (law 9)."""
-    with LabUnderTest(tmp_path_factory.mktemp("around") / "home") as around:
-        host = HostUnderTest(around)
-        host.type(OTHERS)
-        host.type(NEIGHBOURS.format(pid=host.pid_of("worker"), other="10.128.0.3"))
-        yield host
-
-
-@pytest.fixture(autouse=True)
-def _law_9_the_machine_is_as_it_was(machine: HostUnderTest) -> Iterator[None]:
-    before = machine.state()
-    yield
-    assert machine.state() == before
-
-
-def test_law_1_looking_writes_nothing(machine: HostUnderTest) -> None:
+def test_law_1_looking_writes_nothing(kept: HostUnderTest) -> None:
     def look(lab: LabUnderTest) -> None:
         for number in STEPS:
             lab.apply((number,))
@@ -59,10 +41,10 @@ def test_law_1_looking_writes_nothing(machine: HostUnderTest) -> None:
             lab.survey.reports(lab.session.course.lessons(), lab.lab.nodes)
             assert lab.snapshot() == before
 
-    machine.with_lab(look)
+    kept.with_lab(look)
 
 
-def test_laws_2_3_and_4_before_after_again_and_back(machine: HostUnderTest) -> None:
+def test_laws_2_3_and_4_before_after_again_and_back(kept: HostUnderTest) -> None:
     def walk(lab: LabUnderTest) -> None:
         node = lab.lab.nodes[0]
         for number in STEPS:
@@ -89,11 +71,11 @@ def test_laws_2_3_and_4_before_after_again_and_back(machine: HostUnderTest) -> N
             assert all(isinstance(each, Absent) or (isinstance(each, Present) and each.shared) for _, each in seen)
             lab.apply((number,))
 
-    machine.with_lab(walk)
+    kept.with_lab(walk)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_law_5_the_printed_commands_do_and_undo_the_same(machine: HostUnderTest, dialect: Dialect) -> None:
+def test_law_5_the_printed_commands_do_and_undo_the_same(kept: HostUnderTest, dialect: Dialect) -> None:
     def walk(lab: LabUnderTest) -> None:
         node = lab.lab.nodes[0]
         for number in STEPS:
@@ -109,14 +91,14 @@ def test_law_5_the_printed_commands_do_and_undo_the_same(machine: HostUnderTest,
             assert lab.snapshot() == before
             lab.apply((number,))
 
-    machine.with_lab(walk)
+    kept.with_lab(walk)
 
 
 # The machine of this test has no sudo that would work in it: its root is nobody's outside.
 _SUDO = 'sudo() { "$@"; }\n'
 
 
-def test_law_6_a_failure_at_any_operation_leaves_the_machine_as_before(machine: HostUnderTest) -> None:
+def test_law_6_a_failure_at_any_operation_leaves_the_machine_as_before(kept: HostUnderTest) -> None:
     def walk(lab: LabUnderTest) -> None:
         node = lab.lab.nodes[0]
         baseline = lab.session.host.baseline()
@@ -137,4 +119,4 @@ def test_law_6_a_failure_at_any_operation_leaves_the_machine_as_before(machine: 
                     assert error.what.endswith("everything was taken back"), error.what
                     assert lab.snapshot() == before, (number, at)
 
-    machine.with_lab(walk)
+    kept.with_lab(walk)

@@ -75,7 +75,7 @@ class State:
 
     @classmethod
     def find(cls, environment: Mapping[str, str], *, inside: bool, host: bool = False) -> State:
-        """Find the home that the environment names; that of a world that is this machine (`host`) is root's, whoever."""
+        """Find the home that the environment names; that of a world that is this machine is root's."""
         if named := environment.get("LABCTL_HOME"):
             return cls(Path(named).absolute(), inside=inside)
         if host:

@@ -6,15 +6,15 @@ without: what is there only with it is not the lab's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from labctl.errors import ForeignObject, KernelRefused
 from labctl.model.baseline import canonical
 from labctl.model.iptables_save import spell_words
 from labctl.model.lab import NETNS_FOLDER, Place
-from labctl.model.resource import Absent, Foreign, Present, Seen
+from labctl.model.resource import Absent, Foreign, Present, Seen, Unknown
 from labctl.model.store import STATE_FOLDERS
-from labctl.world.host.own import Hidden, OwnKernel
+from labctl.world.host.own import OwnKernel
 from labctl.world.host.owners import whose
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from labctl.model.baseline import Baseline
     from labctl.model.ports import Kernel
     from labctl.model.resource import Resource
+    from labctl.world.host.own import Hidden
 
 _MAIN = 254
 _BESIDE = "give the lab names and ranges of its own in a file: labctl down; labctl up --topology FILE"
@@ -211,31 +212,53 @@ class GuardedKernel:
         return OwnKernel(guarded, self._place.node, self._baseline)
 
     def judge(self, resource: Resource, seen: Seen) -> Seen:
-        """What is present only with what was there before is that, and not the lab's."""
-        if not isinstance(seen, Present | Foreign):
+        """What is present only with what was there before is that, and not the lab's; nor is what has its name."""
+        if isinstance(seen, Unknown):
             return seen
         view: Any = self._view()
         alone = resource.observe(view)
+        hidden: Hidden = view.hidden
         if isinstance(seen, Foreign):
-            owner = whose((seen.why, *_names(view.hidden)), self._baseline)
-            return Foreign(f"{seen.why} (it looks like {owner})" if owner else seen.why, seen.hint or _BESIDE)
-        if not isinstance(alone, Absent):
-            return seen
-        what, words = _pick(resource, seen, view.hidden)
-        return Foreign(say_old(what, words, self._baseline), _BESIDE)
+            all_words = (word for words in hidden.named.values() for word in words)
+            owner = whose((seen.why, *all_words), self._baseline)
+            aside = "it was there before `labctl up`" if hidden.named else ""
+            aside += f"{', and' if aside else 'it'} looks like {owner}" if owner else ""
+            return Foreign(f"{seen.why}; {aside}" if aside else seen.why, seen.hint or _BESIDE)
+        taken = _named_address(resource, hidden)
+        if hidden.named or taken or (isinstance(seen, Present) and isinstance(alone, Absent)):
+            what, words = taken or _pick(resource, seen, hidden)
+            return Foreign(say_old(what, words, self._baseline), _BESIDE)
+        return seen
 
 
-def _names(hidden: Hidden) -> tuple[str, ...]:
-    return tuple(word for words in hidden.named.values() for word in words)
+_Said: TypeAlias = "tuple[str, tuple[str, ...]]"
 
 
-def _pick(resource: Resource, seen: Present, hidden: Hidden) -> tuple[str, tuple[str, ...]]:
-    """Of all that was left out, what this resource is about: a name; else a rule or an address of the same range."""
-    for what, words in hidden.named.items():
-        return what, words
-    told = " ".join((resource.key, seen.note, *seen.drift))
-    about = {word for word in told.replace("/", " ").split() if word[:1].isdigit()}
-    for what, words in hidden.rules.items():
-        if what.removeprefix("the rule -A ") in told or about & set(" ".join(words).replace("/", " ").split()):
-            return what, words
-    return (seen.drift or (seen.note or resource.key,))[0], ()
+def _named_address(resource: Resource, hidden: Hidden) -> _Said | None:
+    """An address that was there before and is the one that this resource is to be."""
+    for what, address in hidden.addresses.items():
+        if address.cidr.partition("/")[0] in resource.key.split("/"):
+            return what, (address.device,)
+    return None
+
+
+def _pick(resource: Resource, seen: Seen, hidden: Hidden) -> _Said:
+    """Of all that was left out, what this resource is about: a name, or a rule that was spelled or is of its range."""
+    if hidden.named:
+        return next(iter(hidden.named.items()))
+    said = (*seen.drift, seen.note) if isinstance(seen, Present) else ()
+    told = " ".join((resource.key, *said))
+    ranges = {word for word in told.split() if "." in word and word[:1].isdigit()}
+    # The longest first: `-j ACCEPT` is part of many.
+    rules = sorted(hidden.rules.items(), key=lambda each: (each[1].chain not in told, -len(each[0])))
+    spelled = [what for what, rule in rules if spell_words(_without_comment(rule.words)) in told]
+    alike = [what for what, rule in rules if ranges & set(rule.words)]
+    for what in (*spelled, *alike):
+        return what, (hidden.rules[what].chain, *hidden.rules[what].words)
+    return next((each for each in said if each), resource.key), ()
+
+
+def _without_comment(words: tuple[str, ...]) -> tuple[str, ...]:
+    """As the reading of rules says them."""
+    at = words.index("--comment") if "--comment" in words else 0
+    return (*words[: at - 2], *words[at + 2 :]) if at else words

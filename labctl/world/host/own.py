@@ -23,7 +23,8 @@ class Hidden:
     def __init__(self) -> None:
         """Nothing yet."""
         self.named: dict[str, tuple[str, ...]] = {}
-        self.rules: dict[str, tuple[str, ...]] = {}
+        self.addresses: dict[str, Address] = {}
+        self.rules: dict[str, Rule] = {}
 
 
 class _Behind:
@@ -54,16 +55,13 @@ class OwnNet(_Behind):
 
     def addresses(self) -> tuple[Address, ...]:
         """All but the old ones."""
-        self._note("address", [each for each in self._real.addresses() if each in self._baseline.addresses])
+        for each in self._baseline.addresses:
+            self._hidden.addresses[f"the address {each.cidr} of {each.device}"] = each
         return tuple(each for each in self._real.addresses() if each not in self._baseline.addresses)
 
     def routes(self) -> tuple[Route, ...]:
         """All but the old ones."""
         return tuple(each for each in self._real.routes() if each not in self._baseline.routes)
-
-    def _note(self, what: str, found: list[Address]) -> None:
-        for each in found:
-            self._hidden.rules[f"the {what} {each.cidr} of {each.device}"] = (each.device, each.cidr.partition("/")[0])
 
 
 class OwnFiles(_Behind):
@@ -79,7 +77,8 @@ class OwnFiles(_Behind):
 
     def names(self, path: str) -> tuple[str, ...]:
         """List a folder without the old files."""
-        return tuple(name for name in self._real.names(path) if not self._is_old(f"{path}/{name}"))
+        kinds = {name: self._baseline.kind_of(f"{path}/{name}") for name in self._real.names(path)}
+        return tuple(name for name, kind in kinds.items() if kind in ("", "folder"))
 
     def same_namespace(self, path: str, place: Place) -> bool:
         """No old file is a container's of this lab."""
@@ -102,7 +101,7 @@ class OwnFirewall(_Behind):
         kept = set(own.rules)
         for rule in now.rules:
             if rule not in kept:
-                self._hidden.rules[_spell(rule)] = (rule.chain, *rule.words)
+                self._hidden.rules[_spell(rule)] = rule
         return own
 
 

@@ -105,6 +105,7 @@ class HostWorld:
 
     def renew(self, saved: Saved) -> World:
         """Take away all that is the lab's, and start the containers anew; the baseline is still the first one."""
+        load(self._state)  # what cannot be read is said before anything ends
         self._end(saved)
         return self._start(saved.topology, saved.node, saved.cloud, sweep=True)
 
