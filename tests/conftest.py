@@ -75,7 +75,7 @@ def kept(machine: HostUnderTest) -> Iterator[HostUnderTest]:
     before = machine.state()
     yield machine
     machine.labctl("down")
-    assert differences(before, machine.state()) == []
+    assert "\n".join(differences(before, machine.state())) == ""
 
 
 @pytest.fixture

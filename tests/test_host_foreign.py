@@ -124,8 +124,10 @@ SINCE = {
         "",
     ),
     "a chain about pods": (
-        ("iptables -t nat -N MINE; iptables -t nat -A MINE -d 10.244.0.7 -j DNAT --to 10.244.0.2; "
-        "iptables -t nat -A OUTPUT -j MINE"),
+        (
+            "iptables -t nat -N MINE; iptables -t nat -A MINE -d 10.244.0.7 -j MASQUERADE; "
+            "iptables -t nat -A POSTROUTING -j MINE"
+        ),
         "taken away: the chain MINE (nat)",
         "",
     ),
@@ -146,8 +148,10 @@ SINCE = {
     ),
     "a name of a container": ("ip netns add a", "taken away: the namespace's name /var/run/netns/a", ""),
     "a container of Docker's": (
-        ("ip link add veth1234567 type veth peer name tmp1; ip link set veth1234567 master docker0; "
-        "iptables -A DOCKER -d 172.17.0.2/32 -p tcp --dport 80 -j ACCEPT"),
+        (
+            "ip link add veth1234567 type veth peer name tmp1; ip link set veth1234567 master docker0; "
+            "iptables -A DOCKER -d 172.17.0.2/32 -p tcp --dport 80 -j ACCEPT"
+        ),
         "left untouched: the interface veth1234567",
         "ip link del veth1234567; iptables -F DOCKER",
     ),
@@ -159,7 +163,10 @@ SINCE = {
     "another's namespace and plug-in": (
         "ip netns add theirs; mkdir -p /opt/cni/bin; touch /opt/cni/bin/bridge",
         "left untouched: the file /opt/cni/bin/bridge",
-        "ip netns del theirs; umount /run/netns || true; rmdir /run/netns; rm /opt/cni/bin/bridge; rmdir --ignore-fail-on-non-empty /opt/cni/bin /opt/cni",
+        (
+            "ip netns del theirs; umount /run/netns || true; rmdir /run/netns; rm /opt/cni/bin/bridge;"
+            "rmdir --ignore-fail-on-non-empty /opt/cni/bin /opt/cni"
+        ),
     ),
 }
 

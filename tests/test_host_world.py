@@ -85,19 +85,25 @@ def test_old_values_come_back(kept: HostUnderTest) -> None:
         assert kept.state() == before
     finally:
         kept.type(
-            "iptables -P FORWARD DROP; cd /proc/sys/net; echo 1 >ipv4/ip_forward; echo 1 >bridge/bridge-nf-call-iptables"
+            "iptables -P FORWARD DROP; cd /proc/sys/net;echo 1 >ipv4/ip_forward; echo 1 >bridge/bridge-nf-call-iptables"
         )
 
 
 def test_what_iptables_cannot_read_is_not_touched(kept: HostUnderTest) -> None:
-    kept.type("nft add chain ip filter odd; nft add rule ip filter odd ip saddr . tcp dport { 10.0.0.1 . 80 } accept")
+    look = "nft -s list ruleset; ip -br link; ls -R /opt /var/lib/cni /run"
+    kept.type("nft 'add rule ip filter INPUT ct state new accept'")
     try:
-        before = kept.state()
+        if "is incompatible" not in kept.type("iptables-save").out:
+            pytest.skip("this iptables reads what nft made")
+        before = kept.type(look).out
         said = kept.labctl("up", code=5)
         assert "the table filter holds what nft put there and iptables cannot read" in said.err
-        assert kept.state() == before
+        assert kept.type(look).out == before
     finally:
-        kept.type("nft delete chain ip filter odd")
+        kept.type(
+            "nft -a list chain ip filter INPUT | sed -n 's/.*new accept # \\(handle [0-9]*\\)/\\1/p' >/root/handle"
+        )
+        kept.type("nft delete rule ip filter INPUT $(cat /root/handle)")
 
 
 def test_two_at_once_make_one_lab(kept: HostUnderTest) -> None:

@@ -5,32 +5,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labctl.errors import ForeignObject
-from labctl.world.furniture import BASHRC, BIN, texts
+from labctl.world.furniture import BIN, texts
 from labctl.world.state import INSIDE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from labctl.model.baseline import Baseline
     from labctl.model.lab import Node
     from labctl.model.ports import Kernel
 
 CONTAINERS = "/run/labctl/containers"
+OWN_FOLDERS = (str(INSIDE), CONTAINERS.rpartition("/")[0])
+"""What must not be there before: all of it goes with the lab."""
 _OWNER = f"{INSIDE}/made-by"
 # The real ones, or none: this is no sandbox.
 _LEFT_OUT = ("gcloud", "sudo")
 
 
-def furnish(kernel: Kernel, node: Node, code: Path, backend: str, mark: str) -> None:
-    """Write it all; what is there already is written over.
+def refuse_others(kernel: Kernel, node: Node, baseline: Baseline) -> None:
+    """Refuse a machine on which another lab stands, or where somebody else has the lab's folders.
 
     Raises:
-        ForeignObject: another lab, or somebody else, has the folder.
+        ForeignObject: so it is.
     """
+    for folder in OWN_FOLDERS:
+        if baseline.kind_of(folder):
+            owner = kernel.files(node.name).read(_OWNER)
+            whose = (
+                f"the lab of LABCTL_HOME={owner} stands on this machine" if owner else f"{folder} is somebody else's"
+            )
+            hint = f"LABCTL_HOME={owner} labctl down" if owner else f"see what is in it: ls -lR {folder}"
+            raise ForeignObject(f"{whose}; nothing was changed", hint)
+
+
+def furnish(kernel: Kernel, node: Node, code: Path, backend: str, mark: str) -> None:
+    """Write it all; what is there already is written over."""
     files = kernel.files(node.name)
-    if files.info(str(INSIDE)) is not None and files.read(_OWNER) != mark:
-        owner = files.read(_OWNER)
-        whose = f"the lab of LABCTL_HOME={owner} stands on this machine" if owner else f"{INSIDE} is somebody else's"
-        raise ForeignObject(f"{whose}; nothing was changed", f"LABCTL_HOME={owner} labctl down" if owner else "")
     for folder in (str(BIN), CONTAINERS):
         files.make_folder(folder)
     files.write(_OWNER, mark)
@@ -41,15 +52,10 @@ def furnish(kernel: Kernel, node: Node, code: Path, backend: str, mark: str) -> 
         files.write(f"{CONTAINERS}/{container.name}", f"{kernel.namespace_path(container.place)}\n")
 
 
-def clear(kernel: Kernel, node: Node, mark: str) -> None:
-    """Remove it all again, if it is ours; the mark last, by which it is known."""
+def clear(kernel: Kernel, node: Node) -> None:
+    """Remove it all again; gone already is success."""
     files = kernel.files(node.name)
-    if files.read(_OWNER) != mark:
-        return
-    for folder in (CONTAINERS, CONTAINERS.rpartition("/")[0], str(BIN)):
+    for folder in (CONTAINERS, OWN_FOLDERS[1], str(BIN), str(INSIDE)):
         for name in files.names(folder):
             files.remove(f"{folder}/{name}")
         files.remove(folder)
-    files.remove(str(BASHRC))
-    files.remove(_OWNER)
-    files.remove(str(INSIDE))

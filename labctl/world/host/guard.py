@@ -248,6 +248,9 @@ def _pick(resource: Resource, seen: Seen, hidden: Hidden) -> _Said:
         return next(iter(hidden.named.items()))
     said = (*seen.drift, seen.note) if isinstance(seen, Present) else ()
     told = " ".join((resource.key, *said))
+    for name, route in hidden.cloud.items():
+        if name in told:
+            return f"the route {name}", (route.description,)
     ranges = {word for word in told.split() if "." in word and word[:1].isdigit()}
     # The longest first: `-j ACCEPT` is part of many.
     rules = sorted(hidden.rules.items(), key=lambda each: (each[1].chain not in told, -len(each[0])))

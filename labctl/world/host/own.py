@@ -25,6 +25,7 @@ class Hidden:
         self.named: dict[str, tuple[str, ...]] = {}
         self.addresses: dict[str, Address] = {}
         self.rules: dict[str, Rule] = {}
+        self.cloud: dict[str, CloudRoute] = {}
 
 
 class _Behind:
@@ -113,7 +114,7 @@ class OwnCloud(_Behind):
         found = tuple(self._real.routes())
         for each in found:
             if each.name in self._baseline.cloud:
-                self._hidden.named[f"the route {each.name}"] = (each.name, each.description)
+                self._hidden.cloud[each.name] = each
         return tuple(each for each in found if each.name not in self._baseline.cloud)
 
 

@@ -8,6 +8,7 @@ from labctl.model.baseline import POLICY, TABLES, Baseline, canonical
 from labctl.model.lab import NETNS_FOLDER
 from labctl.model.value import replace
 from labctl.model.values import Ruleset
+from labctl.world.host.furniture import OWN_FOLDERS
 from labctl.world.host.guard import FOLDERS
 from labctl.world.host.marks import Marks
 
@@ -55,9 +56,9 @@ def _sysctls(files: Files) -> Iterator[tuple[str, str]]:
 
 
 def _folders() -> tuple[str, ...]:
-    """The lab's folders, and those above that may be made with them."""
+    """The lab's folders, and those above that may be made with them; and where its own programs go."""
     above = {folder.rpartition("/")[0] for folder in FOLDERS} - {"/run", "/var/lib"}
-    return (*sorted(above - set(FOLDERS)), *FOLDERS)
+    return (*sorted(above - set(FOLDERS)), *FOLDERS, *OWN_FOLDERS)
 
 
 def walk(files: Files, path: str) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from labctl.errors import KernelRefused, UsageError
 from labctl.model.lab import NETNS_FOLDER
 from labctl.model.world import PAUSE, BootPlan, Host
 from labctl.world.host.choice import CLOUDS, choose
-from labctl.world.host.furniture import clear, furnish
+from labctl.world.host.furniture import clear, furnish, refuse_others
 from labctl.world.host.guard import GuardedKernel
 from labctl.world.host.kept import BASELINE, Kept, keep, load
 from labctl.world.host.marks import lab_files
@@ -137,7 +137,7 @@ class HostWorld:
                 raw = self._machine.enter(record, kept.lab)
                 try:
                     put_back(raw.kernel, kept.lab.nodes[0], kept.baseline, self._tell)
-                    clear(raw.kernel, kept.lab.nodes[0], self._state.mark)
+                    clear(raw.kernel, kept.lab.nodes[0])
                 finally:
                     raw.close()
         self._end(saved)
@@ -225,6 +225,7 @@ class HostWorld:
                 baseline = take(kernel, lab, boot)
             else:
                 baseline = old.baseline if old.baseline.boot == boot else take_again(kernel, lab, boot, old.baseline)
+            refuse_others(kernel, node, baseline)
             kept = Kept(saved.topology, saved.node, saved.cloud, baseline)
             if kept != old:
                 keep(self._state, kept)
