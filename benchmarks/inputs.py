@@ -58,18 +58,13 @@ def ask(runtime: Runtime, asked: list[Request]) -> list[tuple[Request, Reply]]:
     return answered
 
 
-def _kind(request: Request) -> str:
-    return request.command if request.command in COMMANDS else "other"
-
-
 def table(answered: list[tuple[Request, Reply]]) -> str:
     """How many of each command ended how, and how long they took."""
     rows = [
         "| command | inputs | success | refused, by code | faults | longest | over 2 s |",
         "|---|---|---|---|---|---|---|",
     ]
-    kinds = [*COMMANDS, "other"]
-    for kind in (*kinds, "all"):
+    for kind in (*COMMANDS, "other", "all"):
         own = [
             each
             for each in answered

@@ -56,6 +56,7 @@ MORE_FAULTS = {
     "second-leak": "DEL gives the first address back, and no other",
     "check-first": "CHECK looks at the first address alone",
     "bridge-restart": "every ADD takes the bridge down and up again",
+    "bridge-mac": "the bridge takes whatever MAC its ports have",
     "bridge-stop": "every DEL takes the bridge down and up again",
 }
 NAME = os.path.basename(sys.argv[0])
@@ -377,7 +378,7 @@ def ensure_bridge(attachment: Attachment, ips: list[Json]) -> None:
         lines = [] if os.path.exists(f"/sys/class/net/{bridge}") else [f"link add {bridge} type bridge"]
         ip(*lines, *addresses, f"link set {bridge} up", f"link set {attachment.port} master {bridge} up")
         # It would take the lowest of its ports', and another when that one goes.
-        if read_link(bridge, "addr_assign_type") != "3":
+        if read_link(bridge, "addr_assign_type") != "3" and FAULT != "bridge-mac":
             ip(f"link set {bridge} address {read_link(bridge, 'address')}")
 
 

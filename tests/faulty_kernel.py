@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CHANGES = {
     "net": {
-        "add_bridge", "add_veth", "delete_link", "set_up", "set_master", "set_hairpin",
+        "add_bridge", "add_veth", "delete_link", "set_up", "set_master", "set_hairpin", "clear_hairpin",
         "add_address", "delete_address", "add_route", "delete_route",
     },
     "files": {"write", "exchange", "make_folder", "link", "remove"},

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_PYTHON = os.path.realpath(sys.executable)
-TOOLS = ("ip", "iptables", "brctl", "nmap", "ping", "nft", "jq", "unshare")
+TOOLS = ("ip", "iptables", "brctl", "nmap", "ping", "nft", "jq", "unshare", "dnsmasq", "openssl")
+LOCK_FILES = tuple(path.name for path in ROOT.glob("requirements*.lock"))
 USED_BY_LAB = ("cat", "cksum", "cmp", "cp", "env", "id", "mkdir", "mv", "readlink", "rm")
 
 LABCTL = """
@@ -192,7 +193,7 @@ def make_checkout(base: Path) -> Checkout:
     for name, text in (("labctl/__init__.py", ""), ("labctl/__main__.py", LABCTL), ("tests/run.py", TESTS)):
         (checkout.root / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout.root / name).write_text(text)
-    for name in ("requirements.lock", "requirements-build.lock", "requirements-dev.lock"):
+    for name in LOCK_FILES:
         (checkout.root / name).write_text(f"# what {name} lists\n")
     shutil.copy(ROOT / "lab", checkout.root / "lab")
     return checkout

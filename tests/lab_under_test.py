@@ -35,6 +35,14 @@ ROOT = Path(__file__).resolve().parent.parent
 STEPS = Course(builtin_folder()).numbers
 
 
+def step_called(slug: str) -> int:
+    """The number of a step, by the name of its folder."""
+    return next(each.number for each in Course(builtin_folder()).lessons() if each.slug == slug)
+
+
+CONTEXTS_STEP = step_called("contexts")
+
+
 @dataclass(frozen=True)
 class Said:
     """What a labctl command gave."""
@@ -113,7 +121,7 @@ class LabUnderTest:
     def script(self, number: int, node: Node, dialect: Dialect, *, undo: bool = False) -> str:
         """The printed commands of a step, as they are typed on the node itself."""
         resources = resources_of(self.lesson(number), self.lab, node)
-        return render_script((undo_statements if undo else do_statements)(resources, dialect))
+        return render_script((undo_statements if undo else do_statements)(resources, dialect, node.name))
 
     def shell_hands(self, dialect: Dialect = "notes") -> ShellHands:
         return ShellHands(self.kernel, dialect, lambda _event: None)

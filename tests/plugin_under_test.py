@@ -36,6 +36,16 @@ def copy_tiny(folder: Path, fault: str = "") -> Path:
     return path
 
 
+def copy_ipam_stub(folder: Path, name: str = "host-local") -> Path:
+    """The IPAM plug-in that speaks 1.1.0, under a name."""
+    path = folder / name
+    path.write_text(
+        f"#!{sys.executable} -IS\n{(ROOT / 'tests/cni_ipam_stub.py').read_text(encoding='utf-8')}", encoding="utf-8"
+    )
+    path.chmod(0o755)
+    return path
+
+
 @contextmanager
 def bench_with(
     home: Path, plugin: Path, ipam: Path | None = None, configuration: dict[str, Any] | None = None

@@ -28,7 +28,6 @@ from tests.machine_state import differences, foreign_processes, machine_state  #
 _BIN = Path(sys.executable).parent
 # Of nobody on the machine (systemd, UIDS-GIDS.md: nothing is handed out there).
 _ORDINARY = 1_900_000_001
-_BENCHMARKS = [ROOT / "benchmarks" / name for name in ("cni", "faults", "run")]
 _AGAIN = "LAB_TEST_AGAIN"
 _CI = os.environ.get("CI") == "true"
 # The real programs of tests/test_runtime_*.py, by the names of Debian's packages.
@@ -132,7 +131,8 @@ def _is_installed(package: str) -> bool:
 
 
 def _check_code(tally: Tally) -> None:
-    scripts = [str(path) for path in (ROOT / "lab", ROOT / ".ci/run", *_BENCHMARKS)]
+    benchmarks = (path for path in sorted((ROOT / "benchmarks").iterdir()) if path.is_file() and not path.suffix)
+    scripts = [str(path) for path in (ROOT / "lab", ROOT / ".ci/run", *benchmarks)]
     documents = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
     generated = [str(path) for path in documents if "[[[cog" in path.read_text(encoding="utf-8")]
     for argv in (

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from labctl.cni.conformance.call import Answer
 from labctl.cni.conformance.check import Check, Level, NotApplicable, Outcome, Verdict
 from labctl.cni.conformance.checks import CHECKS
 from labctl.cni.conformance.leftovers import find_leftovers
@@ -82,6 +83,22 @@ def _snapshot(links: dict[str, str], rules: list[str], files: dict[str, str]) ->
         "places": {"n": {"links": {name: {"kind": kind} for name, kind in links.items()}}},
         "nodes": {"n": {"iptables": {"nat": rules}, "files": files}},
     }
+
+
+@pytest.mark.parametrize(
+    ("code", "killed", "words"),
+    [
+        (0, False, "exit code 0"),
+        (124, False, "no end within 10 seconds"),
+        (-9, False, "output without end, upon which it was killed"),
+        (-9, True, "nothing more: it was killed in the middle, on purpose"),
+        (137, True, "nothing more: it was killed in the middle, on purpose"),
+        (137, False, "exit code 137"),
+        (0, True, "exit code 0"),
+    ],
+)
+def test_how_a_call_ended_is_said(code: int, killed: bool, words: str) -> None:  # noqa: FBT001 (a table's column)
+    assert f"; came {words}, no word" in str(Answer((("CNI_COMMAND", "ADD"),), "{}", code, "", "", killed=killed))
 
 
 def test_what_is_left_over() -> None:

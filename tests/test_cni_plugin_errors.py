@@ -34,6 +34,8 @@ VARIABLES = (
     ({"CNI_IFNAME": "eth%d"}, "CNI_IFNAME"),
     ({"CNI_IFNAME": 'e"h'}, "CNI_IFNAME"),
     ({"CNI_IFNAME": "e#h"}, "CNI_IFNAME"),
+    ({"CNI_IFNAME": "all"}, "CNI_IFNAME"),
+    ({"CNI_IFNAME": "default"}, "CNI_IFNAME"),
     ({"CNI_NETNS": ""}, "CNI_NETNS"),
     ({"CNI_NETNS": "/var/run/netns/nobody"}, "CNI_NETNS"),
     ({"CNI_NETNS": "/etc/passwd"}, "CNI_NETNS"),
@@ -47,6 +49,8 @@ FIELDS: tuple[tuple[dict[str, Any], str, str], ...] = (
     ({"cniVersion": 1}, "cniVersion", "1"),
     ({"bridge": "a b"}, "bridge", "'a b'"),
     ({"bridge": "sixteen-letters-"}, "bridge", "'sixteen-letters-'"),
+    ({"bridge": "all"}, "bridge", "'all'"),
+    ({"bridge": "default"}, "bridge", "'default'"),
     ({"ipMasq": "yes"}, "ipMasq", "'yes'"),
     ({"ipam": []}, "ipam", "[]"),
     ({"ipam": {}}, "ipam.ranges", "[]"),
@@ -61,7 +65,14 @@ FIELDS: tuple[tuple[dict[str, Any], str, str], ...] = (
     ({"ipam": {"subnet": "10.244.0.0/24", "scan": 1}}, "scan", "1"),
     ({"ipam": {"subnet": "10.244.0.0/24", "dataDir": "here"}}, "ipam.dataDir", "'here'"),
     ({"ipam": {"subnet": "10.244.0.0/24", "routes": [{"dst": "all"}]}}, "ipam.routes.dst", "'all'"),
+    ({"ipam": {"subnet": "10.244.0.0/24", "gateway": 183762945}}, "ipam.ranges.gateway", "183762945"),
+    *(
+        ({"ipam": {"subnet": "10.244.0.0/24", "routes": [{"dst": "0.0.0.0/0", "gw": gw}]}}, "ipam.routes.gw", repr(gw))
+        for gw in (True, False, 0, 183762945, [], "bridge", "fe80::1%eth0")
+    ),
     ({"prevResult": []}, "prevResult", "[]"),
+    ({"prevResult": {"cniVersion": "0.4.0", "ips": []}}, "prevResult.cniVersion", "'0.4.0'; expected that of"),
+    ({"prevResult": {"cniVersion": 1}}, "prevResult.cniVersion", "1"),
     ({"prevResult": {"ips": ["10.244.0.2"]}}, "prevResult.ips", "'10.244.0.2'"),
     ({"prevResult": {"interfaces": {}}}, "prevResult.interfaces", "{}"),
 )
@@ -101,6 +112,16 @@ def test_fields_that_are_bad_are_code_7_and_named_with_their_value(lab: LabUnder
     # What Go has not set is null; that is not bad.
     runtime.add("a", network(bridge=None, ipMasq=None, dns=None, prevResult=None))
     assert runtime.state() != before
+
+
+def test_a_previous_result_that_cannot_be_read_does_not_keep_del_from_its_work(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    for previous in ([], "gone", {"ips": [7]}, {"interfaces": {}}, {"dns": 1}, {"cniVersion": "0.4.0", "ips": []}):
+        runtime.add("a")
+        for command, code in (("ADD", 7), ("CHECK", 7)):
+            _check_error(runtime.call(command, "a", network(prevResult=previous)), code, "prevResult")
+        assert runtime.call("DEL", "a", network(prevResult=previous)).code == 0, previous
+        assert runtime.type("ip -br link show type veth master cni0") == ""
 
 
 def test_versions_that_it_does_not_speak_are_code_1_with_those_that_it_does(lab: LabUnderTest) -> None:

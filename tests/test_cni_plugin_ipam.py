@@ -93,6 +93,64 @@ def test_it_is_called_with_what_labnet_was_called_with(lab: LabUnderTest) -> Non
         }
 
 
+def test_check_asks_of_an_earlier_result_only_what_is_its_own(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    local = _local()
+    local["ipam"]["routes"] = [{"dst": "0.0.0.0/0"}]
+    # What another plug-in of the list made, and took away again: that is its business.
+    vpn = {
+        "cniVersion": "1.0.0",
+        "interfaces": [{"name": "vpn0", "sandbox": runtime.netns("a")}],
+        "ips": [{"address": "192.0.2.2/24", "interface": 0}, {"address": "192.0.2.3/24"}],
+        "routes": [{"dst": "198.51.100.0/24"}, {"dst": "203.0.113.0/24", "gw": "192.0.2.1"}],
+    }
+    said = runtime.add("a", {**local, "prevResult": vpn}).said
+    assert len(said["ips"]) == 3
+    assert len(said["routes"]) == 3
+    checked = {**local, "prevResult": said}
+    assert runtime.call("CHECK", "a", checked).code == 0
+    # The same with another interface of the container.
+    second = runtime.add("a", checked, interface="net1").said
+    both = {**local, "prevResult": second}
+    assert runtime.call("CHECK", "a", both, interface="net1").code == 0
+    assert runtime.call("DEL", "a", checked).code == 0
+    assert runtime.call("CHECK", "a", both).code == 1
+    lost = {**second, "ips": second["ips"][:1]}
+    answer = runtime.call("CHECK", "a", {**local, "prevResult": lost}, interface="net1")
+    assert (answer.said["code"], answer.said["msg"]) == (101, "prevResult has no address of net1")
+    odd = {**second, "ips": [{**each, "address": "somewhere"} for each in second["ips"]]}
+    assert runtime.call("CHECK", "a", {**local, "prevResult": odd}, interface="net1").said["code"] == 7
+
+
+def test_check_misses_the_routes_that_ipam_gave(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    local = _local()
+    local["ipam"]["routes"] = [{"dst": "0.0.0.0/0"}, {"dst": "198.51.100.0/24", "gw": "10.244.0.9"}]
+    said = runtime.add("a", local).said
+    assert runtime.call("CHECK", "a", {**local, "prevResult": said}).code == 0
+    runtime.type("ip -n a route del 198.51.100.0/24")
+    answer = runtime.call("CHECK", "a", {**local, "prevResult": said})
+    assert (answer.said["code"], answer.said["msg"]) == (101, "a has no route to 198.51.100.0/24")
+
+
+def test_status_is_50_where_the_ipam_plugin_is_missing_or_not_ready(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    configuration = network(ipam={"type": "spy"}, version="1.1.0")
+    missing = runtime.call("STATUS", "a", configuration)
+    assert (missing.code, missing.said["code"]) == (1, 50)
+    assert "ipam.type is 'spy'" in missing.said["msg"]
+    for answer, code, expected in (
+        ("", 0, None),
+        ('{"code": 50, "msg": "no lease server"}', 1, 50),
+        ('{"code": 51, "msg": "no lease server"}', 1, 51),
+        ('{"code": 4, "msg": "unknown CNI_COMMAND: STATUS"}', 1, 50),
+        ("not json", 1, 50),
+    ):
+        _spy(runtime, answer, code)
+        said = runtime.call("STATUS", "a", configuration, CNI_PATH="/run/spy").said
+        assert (said and said["code"]) == expected, answer
+
+
 def test_an_ipam_plugin_that_behaves_badly(lab: LabUnderTest) -> None:
     runtime = Runtime(lab)
     configuration = network(ipam={"type": "spy"})

@@ -26,6 +26,20 @@ def test_ipv6_alone(lab: LabUnderTest) -> None:
     assert runtime.call("CHECK", "a", {**six, "prevResult": runtime.add("b", six, interface="eth1").said}).code == 1
 
 
+@pytest.mark.parametrize("ipam", [None, "host-local"])
+def test_a_cluster_range_of_one_family_says_nothing_of_the_other(lab: LabUnderTest, ipam: str | None) -> None:
+    runtime = Runtime(lab)
+    both = network(RANGE, RANGE_6, clusterRange="10.244.0.0/16")
+    both["ipam"] |= {"type": ipam} if ipam else {}
+    runtime.add("a", both)
+    runtime.add("b", both)
+    for family, cluster in (("iptables", "10.244.0.0/16"), ("ip6tables", "fd00:10:244::/64")):
+        rules = runtime.type(f"{family} -S FORWARD | tail -n +2").splitlines()
+        assert rules == [f"-A FORWARD {flag} {cluster} -j ACCEPT" for flag in ("-s", "-d")]
+    runtime.type("ip6tables -P FORWARD DROP")
+    assert runtime.pings("a", "fd00:10:244::3")
+
+
 @pytest.mark.parametrize("name", ["all", "default"])
 def test_a_container_in_which_ipv6_is_turned_off_gets_it_for_this_interface(lab: LabUnderTest, name: str) -> None:
     runtime = Runtime(lab)

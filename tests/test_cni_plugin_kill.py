@@ -74,6 +74,71 @@ def _ways(ipam: dict[str, Any] | None) -> tuple[Callable[[_Doomed], None], ...]:
     return (_delete, _delete_without_netns, *(() if ipam else (_collect,)))
 
 
+# `ip` as labnet finds it: carries out as many lines that change something as /run/left says, then labnet dies.
+_CUT_IP = """\
+#!/bin/sh
+given=$(cat) left=$(cat /run/left) number=0 last=
+while IFS= read -r line; do
+    number=$((number + 1))
+    case $line in *show* | *list-id*) continue ;; esac
+    left=$((left - 1))
+    [ $left != 0 ] || last=$number
+done <<END
+$given
+END
+echo $left >/run/left
+printf '%s\\n' "$given" | head -n ${last:-$number} | /usr/sbin/ip "$@"
+code=$?
+[ -z "$last" ] || kill -9 $PPID
+exit $code
+"""
+
+
+@pytest.mark.parametrize("way", [_delete, _delete_without_netns, _collect])
+def test_killed_at_every_line_of_ip(lab: LabUnderTest, way: Callable[[_Doomed], None]) -> None:
+    doomed = _Doomed(lab, None)
+    runtime = doomed.runtime
+    runtime.type(f"cat >/opt/labctl/bin/ip <<'CUT'\n{_CUT_IP}CUT\nchmod +x /opt/labctl/bin/ip")
+    for command in ("ADD", "DEL"):
+        for at in count(1):
+            runtime.type(f"echo {at if command == 'ADD' else 0} >/run/left")
+            answer = runtime.call("ADD", "a", doomed.configuration)
+            if command == "DEL":
+                runtime.type(f"echo {at} >/run/left")
+                answer = runtime.call("DEL", "a", doomed.configuration)
+            assert answer.code == 0 or answer.said is None
+            if command == "ADD" and at == 1:  # made, and not marked yet: only its group says whose it is
+                links = "/usr/sbin/ip -j -d link show group 27745 | jq -c '.[] | select(.ifalias | not)'"
+                assert runtime.type(links).count('"info_kind":"veth"') == 1
+            runtime.type("echo 0 >/run/left")  # from here on it carries out everything
+            way(doomed)
+            runtime.type("rm /run/left")
+            doomed.assert_nothing_is_left(at)
+            if answer.code == 0:
+                assert at > (7 if command == "ADD" else 1)
+                break
+
+
+def test_added_again_after_a_cable_was_made_and_not_marked(lab: LabUnderTest) -> None:
+    doomed = _Doomed(lab, None)
+    runtime = doomed.runtime
+    runtime.type(f"cat >/opt/labctl/bin/ip <<'CUT'\n{_CUT_IP}CUT\nchmod +x /opt/labctl/bin/ip; echo 1 >/run/left")
+    assert runtime.call("ADD", "a", doomed.configuration).code != 0
+    # The container has its end no more: as good as none.
+    runtime.type("rm /opt/labctl/bin/ip /run/left; ip -n a link set eth0 name lost")
+    assert runtime.add("a", doomed.configuration).addresses == ["10.244.0.3/24"]
+    assert runtime.pings("a", "10.244.0.1")
+    _delete(doomed)
+    doomed.assert_nothing_is_left(0)
+
+
+def test_a_cable_of_another_in_our_group_is_not_taken(lab: LabUnderTest) -> None:
+    doomed = _Doomed(lab, None)
+    doomed.runtime.type("ip link add theirs group 27745 type veth peer name other")
+    _collect(doomed)
+    doomed.runtime.type("ip link show theirs; ip link del theirs")
+
+
 @every_ipam
 @every_moment
 def test_killed_in_add(lab: LabUnderTest, ipam: dict[str, Any] | None, when: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cni_runtime import RANGE, STORE, Runtime, network
+from tests.cni_runtime import RANGE, RANGE_6, STORE, Runtime, network
 
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
@@ -133,6 +133,73 @@ def test_what_an_administrator_drops_stays_dropped(lab: LabUnderTest) -> None:
     runtime.type("iptables -A FORWARD -s 10.244.0.0/24 -d 10.1.2.3 -j DROP")
     runtime.add("a")
     assert "10.1.2.3" in runtime.type("iptables -S FORWARD | sed -n 2p")
+
+
+PARTS = (
+    "-t filter -A FORWARD -s 10.244.0.0/25 -j ACCEPT",
+    "-t filter -A FORWARD -d 10.244.0.0/25 -j ACCEPT",
+    "-t nat -A POSTROUTING -s 10.244.0.0/25 ! -o cni0 -j MASQUERADE",
+    "-t nat -A POSTROUTING -s 10.244.0.0/24 -d 192.0.2.0/24 -j MASQUERADE",
+)
+WHOLE = (
+    "-A FORWARD -s 10.244.0.0/24 -j ACCEPT",
+    "-A FORWARD -d 10.244.0.0/24 -j ACCEPT",
+    "-A POSTROUTING -s 10.244.0.0/24 ! -o cni0 -j MASQUERADE",
+)
+
+
+def _rules(runtime: Runtime) -> list[str]:
+    return runtime.type("iptables -S FORWARD; iptables -t nat -S POSTROUTING").splitlines()
+
+
+def test_another_s_rule_for_a_part_stays_and_ours_is_put_beside_it(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    runtime.type("".join(f"iptables {each}\n" for each in PARTS))
+    before = _rules(runtime)
+    # The last address of the range is in nobody's part.
+    last = network({**RANGE, "rangeStart": "10.244.0.200"})
+    said = runtime.add("a", last).said
+    both = _rules(runtime)
+    assert [each for each in both if each not in WHOLE] == before
+    assert [each for each in both if each in WHOLE] == list(WHOLE)
+    assert runtime.pings("a", "203.0.113.10")
+    assert runtime.call("CHECK", "a", {**last, "prevResult": said}).code == 0
+    runtime.add("b", last)
+    assert runtime.call("DEL", "a", last).code == 0
+    assert _rules(runtime) == both
+
+
+def test_another_s_rule_that_does_more_than_ours_would_is_enough(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    runtime.type("iptables -t nat -A POSTROUTING -s 10.244.0.0/16 -j MASQUERADE")
+    said = runtime.add("a").said
+    assert (
+        runtime.type("iptables -t nat -S POSTROUTING | tail -n +2") == "-A POSTROUTING -s 10.244.0.0/16 -j MASQUERADE\n"
+    )
+    assert runtime.call("CHECK", "a", network(prevResult=said)).code == 0
+
+
+def test_what_comes_before_our_rule_is_left_there_and_check_says_so(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    said = runtime.add("a").said
+    runtime.type("iptables -I FORWARD -s 10.244.0.0/24 -j DROP")
+    before = _rules(runtime)
+    runtime.add("b")
+    assert _rules(runtime) == before
+    answer = runtime.call("CHECK", "a", network(prevResult=said))
+    assert (answer.code, answer.said["code"]) == (1, 101)
+    assert "-s 10.244.0.0/24 -j DROP comes before" in answer.said["msg"]
+
+
+def test_a_table_of_ipv6_with_rules_of_nft_alone_is_no_obstacle(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    alien = "ip6 daddr fd00:9::9 numgen inc mod 2 0 counter drop"
+    runtime.type(f"ip6tables -A FORWARD -s fd00:9::/64 -j DROP; nft add rule ip6 filter FORWARD {alien}")
+    both = network(RANGE, RANGE_6)
+    said = runtime.add("a", both).said
+    runtime.add("b", both)
+    assert runtime.call("CHECK", "a", {**both, "prevResult": said}).code == 0
+    assert runtime.type("nft list chain ip6 filter FORWARD | grep -c 'ip6 saddr fd00:10:244::/64'") == "1\n"
 
 
 def test_a_table_with_rules_of_nft_alone_is_no_obstacle(lab: LabUnderTest) -> None:

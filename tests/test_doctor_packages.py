@@ -80,12 +80,12 @@ def test_a_missing_tool_names_the_steps_that_need_it() -> None:
 def test_which_steps_need_what_is_read_off_the_course() -> None:
     needs = find_needs(Course(builtin_folder()), read_lab(spread(None, None)))
     assert {name: needs[name] for name in ("brctl", "nmap", "jq", "veth", "MASQUERADE", "bridge firewall")} == {
-        "brctl": (0, 3),
+        "brctl": (0, 3, 9),
         "nmap": (1,),
-        "jq": (4, 8),
+        "jq": (4, 8, 10, 12),
         "veth": (3,),
         "MASQUERADE": (6,),
-        "bridge firewall": (3, 5, 8),
+        "bridge firewall": (3, 5, 8, 9),
     }
     said = {tool.name for tool in TOOLS if tool.purpose} | set(needs)
     assert {tool.name for tool in TOOLS} <= said

@@ -41,7 +41,7 @@ def test_a_missing_tool_is_named_with_its_cure(base: Path, programs: Path) -> No
     (programs / "brctl").unlink()
     said = doctor(base, programs=programs)
     assert said.code == 5
-    assert re.search(r"^MISSING   brctl .*\n +.*steps 0 and 3 need it$", said.out, re.MULTILINE)
+    assert re.search(r"^MISSING   brctl .*\n +.*steps 0, 3 and 9 need it$", said.out, re.MULTILINE)
     error, hint = said.err.splitlines()
     assert error == "error: this machine lacks brctl"
     assert re.search(r"\bbridge-utils\b", hint)

@@ -43,11 +43,19 @@ DRIFTS = {
         "iptables -D FORWARD -s 10.244.0.0/16 -j ACCEPT; iptables -A FORWARD -s 10.244.0.0/24 -j ACCEPT",
     ),
     "masquerades the bridge": (6, "iptables -t nat -F; iptables -t nat -A POSTROUTING -s 10.244.0.0/24 -j MASQUERADE"),
+    "an endpoint without a rule": (9, "iptables -t nat -D KUBE-SVC-QFGHW72L5AIIA6IV 3"),
     "wrong hop": (
         7,
         (
             "gcloud compute routes delete k8s-master --quiet; gcloud compute routes create k8s-master"
             " --destination-range 10.244.0.0/24 --network k8s --next-hop-address 10.128.0.3"
+        ),
+    ),
+    "no entry, nobody to ask, and deaf": (
+        10,
+        (
+            "echo nonsense >/var/lib/kube-dns/services/my-svc.mystuff; ip -n kube-dns link set lo down;"
+            "sed -i s/10.96.0.10/10.96.0.11/ /etc/netns/a/resolv.conf"
         ),
     ),
 }

@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Any
 import fastjsonschema
 import pytest
 
-from tests.lab_under_test import ROOT, LabUnderTest, Said, run_labctl
+from labctl.engine.course import Course, builtin_folder, nodes_of, where
+from labctl.world.topology import read_lab, spread
+from tests.lab_under_test import ROOT, STEPS, LabUnderTest, Said, run_labctl
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMAS = ROOT / "docs/schemas"
+_LAB = read_lab(spread(None, None))
+# Each step, and where it is: on every node, or once for the whole lab.
+EVERYWHERE = [
+    (lesson.number, where(lesson, node))
+    for lesson in Course(builtin_folder()).lessons()
+    for node in nodes_of(lesson, _LAB, _LAB.nodes)
+]
 
 
 def _check(said: Said, schema: str, code: int = 0) -> Any:  # noqa: ANN401 (whatever JSON can say)
@@ -43,14 +52,13 @@ def test_a_whole_course_in_json(home: Path) -> None:
         later = _check(run_labctl(home, "step", "1-2", "--plan", "--json"), "step-plan")
         assert [[(each["step"], each["node"]) for each in step["missing"]] for step in later] == [[(0, "master")]] * 2
         applied = _check(run_labctl(home, "step", "all", "--apply", "--node", "all", "--json"), "step-apply")
-        assert [each["outcome"] for each in applied] == ["done"] * 17
+        assert [each["outcome"] for each in applied] == ["done"] * len(EVERYWHERE)
         assert all(each["changed"] for each in applied)
         status = _check(run_labctl(home, "status", "--json"), "status")
         assert status["world"]["pid"] == up["world"]["pid"]
-        assert [each["step"] for each in status["steps"]] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 8]
-        assert status["steps"][-3]["node"] == "lab"
-        undone = _check(run_labctl(home, "step", "5-8", "--undo", "--node", "all", "--json"), "step-undo")
-        assert [each["step"] for each in undone] == [8, 8, 7, 6, 6, 5, 5]
+        assert [(each["step"], each["node"]) for each in status["steps"]] == EVERYWHERE
+        undone = _check(run_labctl(home, "step", f"5-{STEPS[-1]}", "--undo", "--node", "all", "--json"), "step-undo")
+        assert [each["step"] for each in undone] == [number for number, _ in reversed(EVERYWHERE) if number >= 5]
         _check(run_labctl(home, "step", "5", "--json"), "step-verify", 1)
         reset = _check(run_labctl(home, "reset", "--to", "1", "--json"), "reset")
         assert [(each["step"], each["node"]) for each in reset["steps"]] == [
@@ -79,9 +87,9 @@ def test_snapshot_and_its_difference(lab: LabUnderTest, tmp_path: Path) -> None:
 @pytest.mark.machine
 def test_what_is_only_read_needs_no_world(home: Path) -> None:
     scripts = _check(run_labctl(home, "step", "all", "--commands", "--node", "all", "--json"), "step-commands")
-    assert len(scripts) == 17
+    assert [(each["step"], each["node"]) for each in scripts] == EVERYWHERE
     lessons = _check(run_labctl(home, "step", "all", "--explain", "--json"), "step-explain")
-    assert [each["step"] for each in lessons] == list(range(9))
+    assert [each["step"] for each in lessons] == list(STEPS)
     assert "## Why" in lessons[0]["markdown"]
     assert _check(run_labctl(home, "explain", "cni", "--json"), "explain")["topic"] == "cni"
     assert not home.exists()
@@ -92,12 +100,12 @@ def test_what_is_only_read_needs_no_world(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (("step", "9", "--verify"), 2),
+        (("step", str(STEPS[-1] + 1), "--verify"), 2),
         (("step", "5-3", "--apply"), 2),
         (("step", "3", "--apply", "--undo"), 2),
         (("step", "3", "--nonsense"), 2),
         (("up", "--nodes", "many"), 2),
-        (("reset", "--to", "12"), 2),
+        (("reset", "--to", str(STEPS[-1] + 1)), 2),
         (("status", "--world", "moon"), 2),
         (("explain", "nothing"), 2),
         (("shell", "nobody"), 2),

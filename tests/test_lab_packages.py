@@ -16,31 +16,31 @@ pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 MANAGERS = {
     "apt-get": (
         "apt-get install -y --no-install-recommends",
-        "iproute2 iptables bridge-utils nmap iputils-ping nftables jq util-linux",
+        "iproute2 iptables bridge-utils nmap iputils-ping nftables jq util-linux dnsmasq-base openssl",
         "python3-venv",
         "python3.11-venv",
     ),
     "dnf": (
         "dnf install -y",
-        "iproute iptables-nft bridge-utils nmap iputils nftables jq util-linux",
+        "iproute iptables-nft bridge-utils nmap iputils nftables jq util-linux dnsmasq openssl",
         "python3",
         "python3.11",
     ),
     "pacman": (
         "pacman -S --needed --noconfirm",
-        "iproute2 iptables bridge-utils nmap iputils nftables jq util-linux",
+        "iproute2 iptables bridge-utils nmap iputils nftables jq util-linux dnsmasq openssl",
         "python",
         "python",
     ),
     "apk": (
         "apk add --no-cache",
-        "iproute2 iptables bridge-utils nmap iputils nftables jq util-linux",
+        "iproute2 iptables bridge-utils nmap iputils nftables jq util-linux dnsmasq openssl",
         "python3",
         "python3",
     ),
     "zypper": (
         "zypper --non-interactive install --no-recommends",
-        "iproute2 iptables bridge-utils nmap iputils nftables jq util-linux",
+        "iproute2 iptables bridge-utils nmap iputils nftables jq util-linux dnsmasq openssl",
         "python3",
         "python311",
     ),

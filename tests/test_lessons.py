@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 import pytest
 
 from labctl.engine.course import Course, builtin_folder, resources_of
 from labctl.engine.lesson import read_lesson
-from labctl.model.shell import render_command
+from labctl.engine.script import do_statements
+from labctl.model.shell import HereDocument, render_command
+from labctl.resources import ServiceRules
 from labctl.world.topology import localise, read_lab, spread
+
+if TYPE_CHECKING:
+    from labctl.model.resource import Resource
 
 COURSE = Course(builtin_folder())
 LAB = read_lab(spread(None, None))
 # Shortened in the lesson: the addresses in it are those of the whole range, which a lesson has no word for.
 _SHORTENED = "printf '%s\\n'"
-# One for each node; the lesson quotes the notes' own line and tells of the other.
-_OF_ANOTHER_NODE = "k8s-worker"
+# One for each node or endpoint; the lesson quotes the first and tells of the others.
+_OF_OTHERS = ("k8s-worker", "labctl exec worker", "ADDRESS_C", "ADDRESS_D")
 
 # Where there is no cloud, one lesson is another.
 LABS = {"gcloud": LAB, "static": localise(LAB, "master", "static")}
@@ -39,15 +45,45 @@ def test_every_command_of_the_step_is_quoted_as_it_is_printed(number: int, cloud
     first = node.containers[0]
     quoted = 0
     for resource in resources_of(lesson, lab, node):
-        if getattr(resource, "container", first) != first:
+        if getattr(resource, "container", getattr(resource, "pod", first)) != first or _is_told_before(resource):
             continue
-        for statement in resource.shell("notes").do:
-            command = _on_one_line(render_command(statement))
-            if command.startswith(_SHORTENED) or _OF_ANOTHER_NODE in command:
+        for statement in do_statements((resource,), "notes", node.name):
+            command = _on_one_line(render_command(statement)).replace(f"labctl exec {node.name} -- ", "")
+            # What a runtime sets is said in the step that makes use of it first.
+            if command.startswith((_SHORTENED, "CNI_")) or any(each in command for each in _OF_OTHERS):
                 continue
-            assert command in text
+            # Of what a command reads the lesson quotes one of a kind: the next test.
+            assert command.partition("<<END ")[0] in text
             quoted += 1
     assert quoted
+
+
+def _is_told_before(resource: Resource) -> bool:
+    """The rules for a further Service are like those of the first one, and the lesson says so."""
+    return isinstance(resource, ServiceRules) and not resource.shared
+
+
+@every_step
+def test_every_rule_that_is_quoted_is_one_that_is_loaded(number: int) -> None:
+    lesson, node = COURSE.lesson(number), LAB.nodes[0]
+    read = read_lesson(lesson, LAB, node, answer=True)
+    text = re.sub(r" *\\\n *", " ", read)
+    quoted = re.findall(r"^-[AI] .*", text, re.MULTILINE)
+    loaded = [
+        line
+        for resource in resources_of(lesson, LAB, node)
+        if not _is_told_before(resource)
+        for statement in do_statements((resource,), "notes", node.name)
+        if isinstance(statement, HereDocument)
+        for line in render_command(statement).splitlines()
+    ]
+    assert [each for each in quoted if each not in loaded] == []
+    if not quoted:
+        return  # an earlier step has told of rules
+    kinds = {line.split()[1].partition("${")[0] for line in loaded if line.startswith("-A KUBE-")}
+    # That the table filter has chains too the lesson says, and that what is behind the node port is marked.
+    told = {line.split()[1].partition("${")[0] for line in quoted} | {"KUBE-FORWARD"}
+    assert all(each in told or each.startswith("KUBE-EXT-") for each in kinds), kinds - told
 
 
 @every_cloud

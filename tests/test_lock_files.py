@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCK_FILES = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
+LOCK_FILES = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock", "requirements-kubectl.lock")
 
 
 def read_pins(lock_file: str) -> dict[str, tuple[Requirement, int]]:
@@ -53,6 +53,7 @@ def test_the_tests_run_with_what_labctl_runs_with() -> None:
         ("requirements.lock", "project", "dependencies"),
         ("requirements-dev.lock", "project.optional-dependencies", "dev"),
         ("requirements-build.lock", "dependency-groups", "build"),
+        ("requirements-kubectl.lock", "project.optional-dependencies", "kubectl"),
     ],
 )
 def test_it_holds_what_pyproject_asks_for(lock_file: str, section: str, group: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labctl.engine.lesson import read_lesson
+from tests.lab_under_test import CONTEXTS_STEP, step_called
 
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 _BLOCK = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
+OBJECTS = step_called("objects")
 _ANSWERED, _SILENT = "1 received", "0 received"
 
 
@@ -80,6 +82,36 @@ BLOCKS = {
         Typed(r'"supportedVersions": \["0.3.1".*"code": 4, "msg": "ADD needs CNI_NETNS, CNI_IFNAME', 8),
         Typed("step 8 on master: wrong.*CHECK says: e has no default route.*guest_network:master/e: mended.*done", 8),
         Typed("10.244.0.4 e eth0.*done", 8),
+    ),
+    9: (
+        Typed(r"^([bcd]\n){6}.*Chain KUBE-SVC-QFGHW72L5AIIA6IV.* 6 +\d+ KUBE-MARK-MASQ .*statistic mode random", 9),
+        Typed(r"step 9 on lab: wrong.*never goes to 10.244.0.3:80.*services:master/mystuff/my-svc: mended.*done", 9),
+        Typed(r"^(([bcd]|nobody answers)\n){6}.*hairpin:master/b: made.*done", 9),
+        Typed(r"^Services .* 10 +\d+\.\d+ s +\d+\.\d us .* 1000 .* 5000 .* us$", 9),
+    ),
+    10: (
+        Typed(
+            r"^a:\n10.96.0.100 +STREAM my-svc.mystuff.svc.cluster.local\n.*b:\n(10.96.0.100 .*){6}"
+            r"(?=.*10.244.0.3 )(?=.*10.244.1.2 )(?=.*10.244.1.3 )",
+            10,
+        ),
+        Typed(r"^clusterIP 10.96.7.7\n10.96.7.7 +mine.default.svc.cluster.local\ngone$", 10),
+        Typed(r"10.96.0.100 .* 4 +\d+ +.*udp dpt:53.*10.96.0.100 .* 1 +\d+ +.*udp dpt:53", 10),
+    ),
+    OBJECTS: (
+        Typed(r'"phase": "Running".*"podIP": "10.244.0.6".*"name":"kube-system"', OBJECTS),
+        Typed(r"my-pod +1/1 .* 10.244.0.6 .*eth0.*10.244.0.6/24.*IP: +10.244.0.6", OBJECTS),
+        Typed(r"my-pod +0/1 .* <none> .*guest_network:master/my-pod: mended.*my-pod +1/1 .* 10.244.0.6 ", OBJECTS),
+        Typed(r'"message":"Unauthorized".*Forbidden.*MethodNotAllowed.: delete is not supported', OBJECTS),
+    ),
+    CONTEXTS_STEP: (
+        Typed(r"\* +my-context +lab +lab-admin +mystuff.*token: REDACTED.*token: lab-admin-token", CONTEXTS_STEP),
+        Typed("error: unknown flag: --users.*error: unknown flag: --clusters", CONTEXTS_STEP),
+        Typed(r'Context "bare" created.*server localhost:8080 was refused.*deleted context bare', CONTEXTS_STEP),
+        Typed(
+            "wrong.*context my-context of master has the namespace default.*my-context: mended.*\nmystuff$",
+            CONTEXTS_STEP,
+        ),
     ),
 }
 

@@ -11,6 +11,7 @@ from labctl.engine.course import nodes_of
 from labctl.engine.events import Doing, Event
 from labctl.engine.report import Outcome
 from labctl.model.resource import Absent, Present
+from tests.lab_under_test import CONTEXTS_STEP, step_called
 
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
@@ -27,6 +28,7 @@ class Right:
     at: str = "master"
 
 
+OBJECTS = step_called("objects")
 STORE = "/var/lib/cni/networks/k8s"
 KEPT = (
     f"mkdir -p {STORE}; printf '%s\\n' '10.244.0.0 network' '10.244.0.1 cni0' '10.244.0.255 "
@@ -47,6 +49,60 @@ for name in a b; do
   printf '{"cniVersion":"1.0.0","interfaces":[{"name":"eth0","mac":"%s","sandbox":"/var/run/netns/%s"}],
     "ips":[{"address":"%s/24","gateway":"10.244.0.1"}]}' "${mac^^}" $name $address >/var/lib/cni/results/k8s-$name-eth0
 done
+"""
+
+SERVE, QUIET = "ip netns exec b setsid -f serve-hostname", "</dev/null >/dev/null 2>&1"
+SERVE_C_AND_D = """for each in c d; do
+  labctl exec worker -- ip netns exec $each setsid -f serve-hostname $each 80 </dev/null >/dev/null 2>&1
+  labctl exec worker -- ip link set veth$each type bridge_slave hairpin on
+done"""
+# Two chains, everything marked, shares the other way round.
+BALANCE = """
+iptables -t nat -N BALANCE
+iptables -t nat -A PREROUTING -d 10.96.0.100 -p tcp --dport 80 -j BALANCE
+iptables -t nat -A PREROUTING -p tcp --dport 30080 -m addrtype --dst-type LOCAL -j BALANCE
+iptables -t nat -A OUTPUT -d 10.96.0.100 -p tcp --dport 80 -j BALANCE
+iptables -t nat -A BALANCE -j MARK --set-mark 1
+iptables -t nat -A BALANCE -p tcp -m statistic --mode nth --every 3 --packet 0 -j DNAT --to-destination 10.244.1.3:80
+iptables -t nat -A BALANCE -p tcp -m statistic --mode random --probability 0.5 -j DNAT --to-destination 10.244.1.2:80
+iptables -t nat -A BALANCE -p tcp -j DNAT --to-destination 10.244.0.3:80
+iptables -t nat -A POSTROUTING -m mark --mark 1 -j MASQUERADE
+"""
+# By hand: JSON's quotes, an order of its own, another spelling of a URL, comments, more fields, no namespace.
+KUBECONFIG = """
+mkdir -p ~/.kube; cat >~/.kube/config <<'END'
+# written by hand
+users:
+  - user: {"token": "lab-admin-token"}   # me
+    name: lab-admin
+  - {name: lab-reader, user: {token: 'lab-reader-token'}}
+clusters:
+  - name: lab-proxy
+    cluster: {server: "http://localhost:8001/"}
+  - cluster:
+      server: "https://127.0.0.1:6443/"
+      certificate-authority-data: YWJj
+      extensions: [{name: mine, extension: {a: 1}}]
+    name: lab
+contexts:
+  - context: {cluster: lab, user: lab-admin, namespace: mystuff, color: blue}
+    name: my-context
+  - {name: lab-reader, context: {user: lab-reader, cluster: lab}}
+  - {name: lab-proxy, context: {cluster: lab-proxy}}
+  - {name: lab, context: {cluster: lab, user: lab-admin}}
+current-context: "my-context"
+END
+"""
+NOTES_LINES = """
+cd ~; mkdir .kube; kubectl config set-context my-context --namespace=mystuff
+kubectl config use-context my-context
+kubectl config set-cluster lab --server https://localhost:6443 --certificate-authority /etc/kubernetes/pki/ca.crt
+kubectl config set-cluster lab-proxy --server http://127.0.0.1:8001
+for user in lab-admin lab-reader; do kubectl config set-credentials $user --token $user-token; done
+kubectl config set-context --current --cluster lab --user lab-admin
+kubectl config set-context renamed --cluster lab --user lab-admin; kubectl config rename-context renamed lab
+kubectl config set-context lab-reader --cluster lab --user lab-reader --namespace default
+kubectl config set-context lab-proxy --cluster lab-proxy
 """
 
 RIGHT = {
@@ -129,6 +185,32 @@ RIGHT = {
             f"{CREATE} two --destination-range=10.244.1.0/24 --network=k8s "
             f"--next-hop-address=10.128.0.3 --priority=500",
             ("called one, which is as good",),
+        ),
+    ),
+    9: (
+        Right(
+            f"{SERVE} b 80 {QUIET}; brctl hairpin cni0 vethb on; {SERVE_C_AND_D}; {BALANCE}"
+            f"echo '{BALANCE}' | labctl exec worker -- bash -e",
+            ("other rules than kube-proxy's do it on master", "other rules than kube-proxy's do it on worker"),
+        ),
+    ),
+    10: (
+        Right(
+            "labctl step 10 --commands >/tmp/step; sed -i -e 's/--server=/-S/; s/--server=/-S/; s/--cache-size=0/-c 5/'"
+            " -e \"s/'port dns/'# by both protocols' &/\""
+            " -e \"s/'options ndots:5'/'options timeout:1 ndots:5' '# mine'/\""
+            " -e 's/--bind-interfaces --listen-address=0.0.0.0//' /tmp/step; bash -e /tmp/step"
+        ),
+    ),
+    CONTEXTS_STEP: (
+        Right(KUBECONFIG, ("carries its certificate along, which is as good", "no namespace, which means default")),
+        Right(NOTES_LINES, ("context lab of master has no namespace, which means default",)),
+    ),
+    OBJECTS: (
+        Right(
+            f"labctl step {OBJECTS} --commands >/tmp/step; sed -i -e 's/-newkey ec .* -nodes/-newkey rsa:2048 -nodes/'"
+            " -e 's/kube-apiserver --bind-address=127.0.0.1 --secure-port=6443/kube-apiserver --patience=5/'"
+            " -e 's/--port=8001 --context=lab/-p 8001 --context=lab-reader/' /tmp/step; bash -e /tmp/step"
         ),
     ),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab_under_test import LabUnderTest, labctl_command, run_labctl
+from tests.lab_under_test import STEPS, LabUnderTest, labctl_command, run_labctl
 from tests.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def test_the_commands_of_every_step_piped_into_the_shell(lab: LabUnderTest) -> N
         script = lab.labctl("step", "0-6", "--commands", "--node", node)
         assert lab.labctl("shell", text=script.out).code == 0
         assert lab.labctl("step", "0-6", "--verify", "--node", node).code == 0
-    script = lab.labctl("step", "7-8", "--commands", "--node", "all")
+    script = lab.labctl("step", f"7-{STEPS[-1]}", "--commands", "--node", "all")
     assert lab.labctl("shell", text=script.out).code == 0
     assert lab.labctl("step", "all", "--verify", "--node", "all").code == 0
 

@@ -54,6 +54,11 @@ TAMPERING = (
     "iptables -t nat -A POSTROUTING -s 10.244.0.0/24 -j MASQUERADE",
     "gcloud compute routes delete k8s-master --quiet",
     "gcloud compute routes create mine --destination-range 10.244.1.0/24 --network k8s --next-hop-address 10.128.0.2",
+    "kubectl config use-context lab",
+    "kubectl config delete-context my-context",
+    "kubectl config set-context mine --cluster=lab",
+    "rm -rf /root/.kube",
+    "echo {} >/root/.kube/config",
 )
 STEPS = st.sampled_from(NUMBERS)
 WHO = st.integers(0, 1)

@@ -39,3 +39,8 @@ def test_what_prints_without_end_is_killed() -> None:
 def test_what_is_not_there() -> None:
     with pytest.raises(FileNotFoundError):
         talk(("no-such-program",), "", _ENVIRONMENT)
+
+
+def test_what_takes_too_long_is_killed() -> None:
+    with pytest.raises(TimeoutError):
+        talk(("sleep", "1000"), "", _ENVIRONMENT, seconds=0.05)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labctl.cli import complete
-from labctl.cli.session import Session, world_id
+from labctl.cli.session import Session
 from labctl.engine.look import look_at
 from labctl.engine.planner import make_plan
 from labctl.errors import UsageError
 from labctl.model.resource import Foreign, Present, state_of
 from labctl.resources.plugin import BIN_FOLDER, CONF_FOLDER, SOURCE, PluginConfiguration, PluginExecutable
+from labctl.world.state import world_id
 
 if TYPE_CHECKING:
     from labctl.engine.look import Survey

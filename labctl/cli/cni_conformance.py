@@ -53,8 +53,13 @@ def conformance(
     if as_json and as_junit:
         raise UsageError("--json and --junit are two answers", "choose one of them")
     chosen = runner.choose(CHECKS, only)
-    with _bench(plugin, conf, ipam) as bench:
-        verdicts = _ask(bench, chosen)
+    try:
+        with _bench(plugin, conf, ipam) as bench:
+            verdicts = _ask(bench, chosen)
+    except KeyboardInterrupt:
+        from labctl.cli.tally import same_command
+
+        raise KeyboardInterrupt(f"the world of the checks is gone again; once more: {same_command()}") from None
     if as_json:
         print(json.dumps(report.as_document(str(plugin), verdicts), indent=1))
     elif as_junit:
@@ -100,4 +105,4 @@ def _bench(plugin: Path, conf: Path | None, ipam: Path | None) -> Iterator[Bench
             finally:
                 agent.close()
         finally:
-            session.sandbox.down()
+            session.take_down()

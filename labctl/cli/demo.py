@@ -84,22 +84,14 @@ def play(*, slow: bool) -> int:
                 finally:
                     agent.close()
             finally:
-                _take_down(session)
+                try:
+                    session.take_down()
+                finally:
+                    session.journal.close()
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the demo's world is gone again; once more: labctl demo") from None
     _summary(screen, ear.rows, time.perf_counter() - began)
     return 0 if ear.rows and all(row.as_claimed for row in ear.rows) else 1
-
-
-def _take_down(session: Session) -> None:
-    """Leave nothing; Ctrl-C in the middle of it comes once, and is not the end of it."""
-    try:
-        session.sandbox.down()
-    except KeyboardInterrupt:
-        session.sandbox.down()
-        raise
-    finally:
-        session.journal.close()
 
 
 def _walk(screen: Screen, survey: Survey, ear: _Ear, *, slow: bool) -> None:

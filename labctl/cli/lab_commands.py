@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labctl.cli import complete
-from labctl.cli.session import Session, tell, world_id
+from labctl.cli.session import Session, tell
 from labctl.cli.ticker import ticking
 from labctl.errors import LabError, UsageError
+from labctl.world.state import world_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.cli.called import as_called
 from labctl.cli.progress import record_standing, spell_steps
-from labctl.cli.session import Session, tell, world_id
+from labctl.cli.session import Session, tell
 from labctl.cli.ticker import ticking
 from labctl.engine.events import Finished, Started
 from labctl.engine.hands import NetlinkHands
@@ -15,6 +15,7 @@ from labctl.engine.look import Survey
 from labctl.engine.report import Outcome, exit_code
 from labctl.engine.runner import Runner
 from labctl.engine.undoer import Undoer
+from labctl.world.state import world_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable

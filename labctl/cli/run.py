@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from labctl.cli.called import lesson_as_called
 from labctl.cli.progress import Recorder, record_standing
 from labctl.cli.scripts import print_pending, script_of
-from labctl.cli.session import world_id
 from labctl.cli.tally import Tally, spelling_interruptions
 from labctl.engine.course import nodes_of
 from labctl.engine.hands import NetlinkHands, ShellHands
@@ -18,6 +17,7 @@ from labctl.engine.report import Outcome, exit_code
 from labctl.engine.runner import Runner
 from labctl.engine.undoer import Undoer
 from labctl.model.resource import Foreign
+from labctl.world.state import world_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,15 +159,19 @@ class Run:
         with self._survey("") as survey:
             reports = survey.reports(self._lessons, self._nodes)
             self._note(reports)
+            texts = [
+                read_lesson(lesson, survey.lab, self._nodes[0], answer=False, kernel=survey.kernel)
+                for lesson in self._lessons
+            ]
         if self._as_json:
             print(json.dumps([report.as_json() for report in reports], indent=1))
             return exit_code(report.outcome for report in reports)
         screen = _screen()
-        for lesson in self._lessons:
+        for lesson, text in zip(self._lessons, texts, strict=True):
             screen.title(lesson)
             screen.notes(lesson)
             screen.say()
-            screen.markdown(lesson_as_called(read_lesson(lesson, survey.lab, self._nodes[0], answer=False)))
+            screen.markdown(lesson_as_called(text))
             screen.say()
             for node in nodes_of(lesson, survey.lab, self._nodes):
                 screen.commands(script_of(self._session, lesson, node, self._dialect))

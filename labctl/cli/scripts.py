@@ -27,7 +27,8 @@ def script_of(session: Session, lesson: Lesson, node: Node, dialect: Dialect) ->
 
 
 def _script(session: Session, lesson: Lesson, node: Node, resources: Iterable[Resource], dialect: Dialect) -> str:
-    statements = do_statements(resources, dialect)
+    here = session.here if lesson.step.whole_lab else node.name
+    statements = do_statements(resources, dialect, here)
     if node.name != session.here and not lesson.step.whole_lab:
         statements = on_node(statements, node.name)
     heading = f"# step {lesson.number} on {where(lesson, node)}: {lesson.title}"

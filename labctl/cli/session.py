@@ -13,7 +13,7 @@ from labctl.cli.called import as_called, as_root
 from labctl.engine.course import Course, builtin_folder
 from labctl.errors import KernelRefused, LabError, UsageError
 from labctl.kernel.marker import is_inside
-from labctl.world.state import State
+from labctl.world.state import State, world_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from labctl.engine.journal import Journal
     from labctl.engine.look import Survey
     from labctl.model.lab import Lab, Node
+    from labctl.model.ports import Kernel
     from labctl.world.host.world import HostWorld
     from labctl.world.sandbox import Sandbox, World
-    from labctl.world.state import Saved
 
 
 def tell(text: str) -> None:
@@ -123,6 +123,14 @@ class Session:
         self.journal.add(world_id(world), "up")
         return world
 
+    def take_down(self) -> None:
+        """Take the world down. Ctrl-C in the middle of it comes once, and is not the end of it."""
+        try:
+            self.sandbox.down()
+        except KeyboardInterrupt:
+            self.sandbox.down()
+            raise
+
     @contextmanager
     def locked(self, purpose: str) -> Iterator[None]:
         """Hold the one lock of this home."""
@@ -144,6 +152,20 @@ class Session:
             finally:
                 inside.close()
 
+    @contextmanager
+    def looking(self, purpose: str) -> Iterator[Kernel | None]:
+        """Look into the world that stands; None where none does, for a lesson that is read makes none."""
+        world = self.sandbox.find()
+        if world is None:
+            yield None
+            return
+        with self.locked(purpose):
+            inside = self.sandbox.enter(world)
+            try:
+                yield inside.kernel
+            finally:
+                inside.close()
+
     def nodes(self, name: str) -> tuple[Node, ...]:
         """The nodes that `--node` names.
 
@@ -162,12 +184,6 @@ class Session:
         names = [node.name for node in self.lab.nodes]
         # A shell on `internet` or `vpc` is on no node.
         return node if (node := place.partition("/")[0]) in names else names[0]
-
-
-def world_id(world: World | Saved) -> str:
-    """What the journal calls a world."""
-    record = world.record
-    return f"{record.boot}/{record.root.started}/{record.root.outside}"
 
 
 def parse_steps(text: str, course: Course) -> tuple[int, ...]:

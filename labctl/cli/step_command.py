@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -143,7 +144,12 @@ def _check(action: str, which: str, modifiers: dict[str, bool], via: str, dialec
 def _explain(session: Session, lessons: tuple[Lesson, ...], node: Node, *, answer: bool, as_json: bool) -> None:
     from labctl.engine.lesson import read_lesson
 
-    texts = [(lesson, lesson_as_called(read_lesson(lesson, session.lab, node, answer=answer))) for lesson in lessons]
+    looks = any(lesson.step.words for lesson in lessons)
+    with session.looking("step --explain") if looks else nullcontext() as kernel:
+        texts = [
+            (lesson, lesson_as_called(read_lesson(lesson, session.lab, node, answer=answer, kernel=kernel)))
+            for lesson in lessons
+        ]
     if as_json:
         _print_json(
             [

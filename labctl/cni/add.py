@@ -13,6 +13,7 @@ from labctl.cni.attachment import (
     ensure_shared,
     faults_of,
     forget_name,
+    is_own_end,
     is_shared_there,
     mark,
     pull_cable,
@@ -141,7 +142,7 @@ def _make(call: Call, attachment: Attachment) -> dict[str, Any]:
             node.pin_mac(bridge)
             node.flush()
     found = node.link(name)
-    if found and found.alias != node.aliases[name]:
+    if found and not is_own_end(found, node.aliases[name]):
         raise CniFailure(NAME_TAKEN, f"the node has an interface {name} that is not of this attachment")
     node.watch(bridge, name)
     attachment.cable.apply(call.kernel.port)

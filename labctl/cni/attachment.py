@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from labctl.cni.failure import NAME_TAKEN, REFUSED, CniFailure
-from labctl.cni.own import OwnAddress, append_rule
-from labctl.kernel.plugin_kernel import HERE, OWN_LINK
+from labctl.cni.own import OwnAddress
+from labctl.kernel.plugin_kernel import HERE, OWN_GROUP, OWN_LINK
 from labctl.model.lab import Container
 from labctl.model.resource import Absent, Foreign, Present, Unknown, state_of
 from labctl.model.value import Value
 from labctl.resources.bridge import Bridge
-from labctl.resources.iptables import IptablesRule
 from labctl.resources.netns_link import NetnsLink
 from labctl.resources.route import DefaultRoute
 from labctl.resources.veth import VethPair
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from labctl.cni.config import Configuration
     from labctl.kernel.plugin_kernel import PluginKernel
     from labctl.model.resource import Resource
+    from labctl.model.values import Link
 
 _MARK = "lab"
 _LONGEST_ALIAS = 255  # IFALIASZ less its end
@@ -52,6 +52,16 @@ def mark(network: str, attachment: tuple[str, str]) -> str:
     if len(said.encode()) <= _LONGEST_ALIAS and not {'"', "\\"} & set(said):
         return said
     return f"labnet# {_digest(network)} {_digest(*attachment)}"
+
+
+def is_own_end(link: Link, marked: str) -> bool:
+    """Tell whether a link of the node is the end of the attachment whose name it has, and whose mark is given."""
+    return link.alias == marked or is_unmarked(link)
+
+
+def is_unmarked(link: Link) -> bool:
+    """Tell an end of ours that was made, but not marked yet when everything stopped: only its group says so."""
+    return link.kind == "veth" and link.group == OWN_GROUP and not link.alias
 
 
 def network_marks(network: str) -> tuple[str, str]:
@@ -162,18 +172,10 @@ def ensure_shared(resources: Sequence[Resource], kernel: PluginKernel) -> None:
         match seen:
             case Foreign(why):
                 raise CniFailure(NAME_TAKEN, why)
-            case _ if isinstance(resource, IptablesRule):
-                if isinstance(seen, Absent) or (isinstance(seen, Unknown) and not _has_rule(resource, kernel)):
-                    append_rule(resource, kernel.port)
             case Unknown(why):
                 raise CniFailure(REFUSED, why)
             case Absent() | Present(drift=(_, *_)):
                 resource.apply(kernel.port)
-
-
-def _has_rule(rule: IptablesRule, kernel: PluginKernel) -> bool:
-    """Tell whether this very rule is there, also where the table cannot be read, for `nft` has put something in it."""
-    return kernel.firewall(rule.node).has(rule.table, rule.chain, rule.wanted.words)
 
 
 def is_shared_there(resources: Sequence[Resource], kernel: PluginKernel) -> bool:
@@ -190,7 +192,7 @@ def pull_cable(attachment: Attachment, kernel: PluginKernel) -> bool:
     node, name = kernel.net(HERE), attachment.cable.host_name
     node.expect(name, attachment.configuration.bridge)
     link = node.link(name)
-    if link and link.alias == mark(attachment.configuration.name, (attachment.container_id, attachment.interface)):
+    if link and is_own_end(link, mark(attachment.configuration.name, (attachment.container_id, attachment.interface))):
         node.delete_link(name)
         return True
     return False
@@ -200,10 +202,7 @@ def faults_of(resources: Sequence[Resource], kernel: PluginKernel) -> tuple[str,
     """What is missing or wrong, a sentence each, the first cause first."""
     said = []
     for resource in resources:
-        seen = resource.observe(kernel.port)
-        state, why = state_of(seen)
-        if isinstance(seen, Unknown) and isinstance(resource, IptablesRule) and _has_rule(resource, kernel):
-            continue
+        state, why = state_of(resource.observe(kernel.port))
         if state != "present":
             said.append(why or f"{resource.key} is {state}")
     return tuple(said)

@@ -14,6 +14,8 @@ NOT_JSON = 6
 BAD_CONFIGURATION = 7
 TRY_LATER = 11
 NOT_READY = 50
+ONLY_IN_PART = 51
+"""Not ready, and containers that are attached may have no connectivity either."""
 
 NAME_TAKEN = 100
 """The container has an interface of that name already, or the node something that is not a bridge."""

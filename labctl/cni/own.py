@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.model.resource import Absent, Present, Seen
+from labctl.model.resource import Absent, Present, Seen, state_of
 from labctl.model.shell import Run, Shell
 from labctl.model.value import Value
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from labctl.model.lab import Place
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect
+    from labctl.resources.ip6tables import Ip6tablesRule
     from labctl.resources.iptables import IptablesRule
 
 
@@ -53,6 +54,45 @@ class OwnAddress(Value):
         return Shell(do=(Run(("ip", "addr", "add", *words)),), undo=(Run(("ip", "addr", "del", *words)),), look=())
 
 
-def append_rule(rule: IptablesRule, kernel: Kernel) -> None:
-    """Append a rule that is missing, and never before another's: what an administrator drops stays dropped."""
-    kernel.firewall(rule.node).append(rule.table, rule.chain, rule.wanted.words)
+class OwnRule(Value):
+    """A rule that does its job, whoever made it; or else this very one, beside whatever others there are.
+
+    It is appended, never put before another's: what an administrator drops stays dropped.
+    """
+
+    rule: IptablesRule | Ip6tablesRule
+    family: int = 4
+
+    @property
+    def key(self) -> str:
+        """That of the rule."""
+        return self.rule.key
+
+    def observe(self, kernel: Kernel) -> Seen:
+        """Look whether the job is done; where it is not, or the table cannot be read, ask for this very rule.
+
+        It may be there all the same: another's has the first word, or `nft` has put something into the table.
+        """
+        seen = self.rule.observe(kernel)
+        state, why = state_of(seen)
+        if state in ("absent", "present"):
+            return seen
+        firewall = kernel.firewall(self.rule.node, self.family)
+        if not firewall.has(self.rule.table, self.rule.chain, self.rule.words):
+            return Absent(why)
+        return Present((why,) if state == "drifted" else ())
+
+    def apply(self, kernel: Kernel) -> None:
+        """Append it, unless it is there."""
+        if isinstance(self.observe(kernel), Absent):
+            firewall = kernel.firewall(self.rule.node, self.family)
+            firewall.append(self.rule.table, self.rule.chain, self.rule.words)
+
+    def revert(self, kernel: Kernel) -> None:
+        """Delete this very rule."""
+        firewall = kernel.firewall(self.rule.node, self.family)
+        firewall.delete(self.rule.table, self.rule.chain, self.rule.words)
+
+    def shell(self, dialect: Dialect) -> Shell:
+        """As the rule is spelled."""
+        return self.rule.shell(dialect)

@@ -105,7 +105,7 @@ def _answer(request: Request, raw: dict[str, Any], environment: Mapping[str, str
     from labctl.cni.call import Call
     from labctl.cni.config import read_configuration
 
-    call = Call(request, read_configuration(raw), environment)
+    call = Call(request, read_configuration(raw, lenient=request.command == "DEL"), environment)
     if request.command == "ADD":
         from labctl.cni.add import add
 

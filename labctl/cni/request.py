@@ -22,6 +22,8 @@ _NEEDS = {
 }
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 """How containers and networks may be called."""
+NO_INTERFACES = ("all", "default")
+"""What the kernel lets no interface be called: its settings of all of them are (ip-sysctl.rst, conf/all)."""
 _LONGEST_NAME = 255
 _LONGEST_INTERFACE = 15  # IFNAMSIZ less its end
 # The kernel forbids '/', ':' and white space and fills in '%d'; quotes, '#' and a backslash `ip -batch` reads itself.
@@ -74,6 +76,8 @@ def _check_container(name: str) -> None:
 def _check_interface(name: str) -> None:
     if len(name) > _LONGEST_INTERFACE:
         raise CniFailure(BAD_VARIABLES, f"CNI_IFNAME is {name[:40]!r}; expected at most {_LONGEST_INTERFACE} bytes")
+    if name in NO_INTERFACES:
+        raise CniFailure(BAD_VARIABLES, f"CNI_IFNAME is {name!r}; the kernel lets no interface be called that")
     if name in (".", "..") or not _INTERFACE.fullmatch(name):
         what = "visible ASCII but / : % # \" ' \\, not beginning with '-', not only dots"
         raise CniFailure(BAD_VARIABLES, f"CNI_IFNAME is {name!r}; expected {what}")

@@ -40,29 +40,3 @@ def build_result(attachment: Attachment, kernel: PluginKernel, outside: Iterable
         "routes": [*before.get("routes", ()), *routes],
         "dns": configuration.dns or before.get("dns", {}),
     }
-
-
-def faults_of_result(attachment: Attachment, kernel: PluginKernel) -> tuple[str, ...]:
-    """Where what an ADD answered and the kernel differ, a sentence each."""
-    previous = attachment.configuration.previous or {}
-    said: list[str] = []
-    ours = [
-        each
-        for each in previous.get("interfaces", ())
-        if each.get("name") == attachment.interface and each.get("sandbox")
-    ]
-    if not ours:
-        said.append(f"prevResult names no interface {attachment.interface} with a sandbox")
-    end = kernel.net(attachment.container.place).link(attachment.interface)
-    said += [
-        f"{attachment.interface} has the mac {end.mac}; prevResult says {each['mac']}"
-        for each in ours[-1:]
-        if end and each.get("mac") and str(each["mac"]).lower() != end.mac
-    ]
-    told = {str(each.get("address")) for each in previous.get("ips", ())}
-    said += [
-        f"prevResult does not have the address {each.cidr} of {attachment.interface}"
-        for each in attachment.given
-        if each.cidr not in told
-    ]
-    return tuple(said)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
+from labctl.cni.config import complete
+from labctl.cni.own import OwnRule
 from labctl.kernel.plugin_kernel import HERE
 from labctl.resources.ip6tables import Ip6tablesRule
 from labctl.resources.iptables import IptablesRule
@@ -21,7 +23,7 @@ def make_rules(configuration: Configuration, given: Iterable[Given]) -> tuple[Re
     """Let the cluster's ranges through FORWARD; give what leaves the node its address, if that is wanted."""
     subnets = tuple(dict.fromkeys(str(ip_interface(each.cidr).network) for each in given))
     # Where another plug-in gives the addresses, the configuration has no range, only what was given.
-    cluster = dict.fromkeys((*configuration.cluster, *(() if configuration.cluster else subnets)))
+    cluster = dict.fromkeys(complete(configuration.cluster, subnets))
     rules: list[Resource] = [
         _rule("filter", "FORWARD", (flag, subnet), "ACCEPT", "") for subnet in cluster for flag in ("-s", "-d")
     ]
@@ -37,5 +39,8 @@ def make_rules(configuration: Configuration, given: Iterable[Given]) -> tuple[Re
 def _rule(table: str, chain: str, match: tuple[str, ...], target: str, cluster: str) -> Resource:
     if ":" in match[1]:
         match = match[2:] if match[1] == "::/0" else match  # as ip6tables-save spells it: found as it is spelled
-        return Ip6tablesRule(HERE.node, table, chain, match, target)
-    return IptablesRule(HERE.node, table, chain, match, target, policy="", cluster_range=cluster, uplink="")
+        return OwnRule(Ip6tablesRule(HERE.node, table, chain, match, target), family=6)
+    rule = IptablesRule(
+        HERE.node, table, chain, match, target, policy="", cluster_range=cluster, uplink="", alone=False
+    )
+    return OwnRule(rule)

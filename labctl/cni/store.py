@@ -19,7 +19,8 @@ from labctl.errors import KernelRefused
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from labctl.cni.config import Host, Range
+    from labctl.cni.config import Range
+    from labctl.cni.fields import Host
     from labctl.kernel.files import NodeFiles
 
     Attachment: TypeAlias = tuple[str, str]

@@ -10,11 +10,13 @@ from labctl.cni.attachment import (
     Given,
     faults_of,
     forget_name,
+    host_end,
+    is_unmarked,
     mark,
     network_marks,
     spell_destination,
 )
-from labctl.cni.failure import BAD_CONFIGURATION, NOT_AS_IT_SHOULD_BE, NOT_READY, CniFailure
+from labctl.cni.failure import BAD_CONFIGURATION, NOT_AS_IT_SHOULD_BE, NOT_READY, ONLY_IN_PART, CniFailure
 from labctl.cni.store import has_others, locked
 from labctl.errors import ToolMissing
 from labctl.kernel import spawn
@@ -34,20 +36,21 @@ def check(call: Call) -> None:
         CniFailure: 101, naming what is missing or wrong.
     """
     call.check_netns()
-    if call.configuration.previous is None:
+    previous = call.configuration.previous
+    if previous is None:
         raise CniFailure(BAD_CONFIGURATION, "prevResult is missing; CHECK needs what ADD answered")
-    from labctl.cni.result import faults_of_result
+    from labctl.cni.previous import faults_of_previous
 
-    given = _given_before(call)
+    given = _given_before(call, previous)
     # What ADD did not tell it did not make: another interface's route was there.
-    told = [(each.get("dst"), each.get("gw")) for each in call.configuration.previous.get("routes", ())]
+    told = [(each.get("dst"), each.get("gw")) for each in previous["routes"]]
     routes = [(spell_destination(each.destination, each.gateway), each) for each in call.attachment(given).routes()]
     attachment = call.attachment(given, frozenset(to for to, each in routes if (to, each.gateway) not in told))
     if not (faults := faults_of((attachment.link,), call.kernel)):
         likely = attachment.cable.host_name, call.configuration.bridge
         call.kernel.net(HERE).expect(*likely, addresses=True, numbers=True)
         resources = (*attachment.of_container()[1:], *attachment.of_node())
-        faults = faults_of(resources, call.kernel) or faults_of_result(attachment, call.kernel)
+        faults = faults_of(resources, call.kernel) or faults_of_previous(previous, attachment, call.kernel)
         faults = faults or _say_not_forwarding(attachment, call)
     if faults:
         raise CniFailure(NOT_AS_IT_SHOULD_BE, faults[0], "; ".join(faults[1:]))
@@ -58,15 +61,31 @@ def _say_not_forwarding(attachment: Attachment, call: Call) -> tuple[str, ...]:
     return tuple(f"{name} is 0: the node forwards nothing; expected 1" for name in off)
 
 
-def _given_before(call: Call) -> tuple[Given, ...]:
+def _given_before(call: Call, previous: dict[str, Any]) -> tuple[Given, ...]:
     if call.configuration.ipam:
         call.delegate("CHECK")
-        return call.adopt(call.configuration.previous)
+        return _given_elsewhere(call, previous)
     given = tuple(call.dress(call.store.of(call.request.attachment)))
     if not given:
         what = f"no address is reserved for {' '.join(call.request.attachment)} in {call.configuration.folder}"
         raise CniFailure(NOT_AS_IT_SHOULD_BE, what)
     return given
+
+
+def _given_elsewhere(call: Call, previous: dict[str, Any]) -> tuple[Given, ...]:
+    """What another plug-in gave, as far as ADD told: nobody else knows it."""
+    from labctl.cni.previous import own_part
+
+    interface = call.request.interface
+    told = own_part(previous, interface)
+    if not told["ips"]:
+        raise CniFailure(NOT_AS_IT_SHOULD_BE, f"prevResult has no address of {interface}")
+    try:
+        return call.adopt(told)
+    except CniFailure:
+        what = f"{told['ips']!r:.80} and {told['routes']!r:.80}"
+        said = f"prevResult has, for {interface}, {what}; expected addresses and routes"
+        raise CniFailure(BAD_CONFIGURATION, said) from None
 
 
 def status(call: Call) -> None:
@@ -87,9 +106,18 @@ def status(call: Call) -> None:
     if bridge and bridge.kind != "bridge":
         raise CniFailure(NOT_READY, f"{name} is not a bridge but {bridge.kind or 'something else'}")
     if call.configuration.ipam:
-        call.delegate("STATUS")
+        _check_delegate(call)
     else:
         _check_store(call)
+
+
+def _check_delegate(call: Call) -> None:
+    """Whatever keeps the IPAM plug-in from saying that it is ready, that it is missing included, an ADD would meet."""
+    try:
+        call.delegate("STATUS")
+    except CniFailure as failure:
+        code = failure.code if failure.code in (NOT_READY, ONLY_IN_PART) else NOT_READY
+        raise CniFailure(code, failure.msg, failure.details) from None
 
 
 def _check_store(call: Call) -> None:
@@ -116,11 +144,13 @@ def collect(call: Call) -> None:
     """
     valid = _read_valid(call.configuration.raw)
     stale = {each for each in call.store.attachments if each not in valid}  # first: a corrupt store is a reason to stop
-    kept = {mark(call.configuration.name, each) for each in valid}
-    ours = network_marks(call.configuration.name)
+    name = call.configuration.name
+    kept = {mark(name, each) for each in valid}
+    marks, unmarked = network_marks(name), {host_end(name, each) for each in stale}
     node = call.kernel.net(HERE)
     for link in node.links():
-        if link.kind == "veth" and link.alias.startswith(ours) and link.alias not in kept:
+        is_stale = link.kind == "veth" and link.alias.startswith(marks) and link.alias not in kept
+        if is_stale or (link.name in unmarked and is_unmarked(link)):
             node.delete_link(link.name)
     for container in {name for name, _ in stale}:
         if not has_others(call.configuration.folder, container, stale):

@@ -51,7 +51,7 @@ def find_fixes(facts: Facts, checks: Iterable[Check]) -> tuple[Fix, ...]:
 def list_cures(facts: Facts, checks: Iterable[Check]) -> tuple[tuple[str, str], ...]:
     """For what, and what to type; one command for all the tools that packages bring."""
     checks = tuple(checks)
-    names = [tool.name for tool in _missing_tools(checks) if not tool.page]
+    names = [tool.name for tool in _missing_tools(checks) if tool.packaged]
     alone = {_spell_tools(facts, (name,)) for name in names}
     cures = [(check.title, check.cure) for check in checks if check.cure and check.cure not in alone]
     return (*cures, (", ".join(names), _spell_tools(facts, names))) if names else tuple(cures)
@@ -152,8 +152,13 @@ def _check_tool(tool: Tool, found: FoundTool, facts: Facts) -> Check:
     lack = f"only {found.elsewhere}" if found.elsewhere else "not installed"
     where = "the lab's world does not look there" if found.elsewhere else ""
     why = "; ".join(filter(None, (where, tool.purpose or _spell_steps(tool.name, facts))))
-    cure = f"see {tool.page}" if tool.page else _spell_tools(facts, (tool.name,))
-    return replace(check, state="missing", found=lack, why=why, cure=cure)
+    return replace(check, state="missing", found=lack, why=why, cure=_spell_cure(tool, facts))
+
+
+def _spell_cure(tool: Tool, facts: Facts) -> str:
+    if tool.wheel:
+        return "./lab doctor --fix"
+    return f"see {tool.page}" if tool.page else _spell_tools(facts, (tool.name,))
 
 
 def _id(tool: Tool) -> str:

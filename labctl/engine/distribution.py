@@ -30,6 +30,8 @@ _PACKAGES = {
     "sleep": "coreutils",
     "flock": "util-linux",
     "awk": "gawk",
+    "dnsmasq": "dnsmasq",
+    "openssl": "openssl",
     "tcpdump": "tcpdump",
     "curl": "curl",
 }
@@ -59,7 +61,7 @@ _FAMILIES = {
     "debian": Family(
         ("apt-get", "install", "-y", "--no-install-recommends"),
         ("apt-get", "update"),
-        {"ping": "iputils-ping", "iptables-nft": "iptables", "iptables-legacy": "iptables"},
+        {"ping": "iputils-ping", "dnsmasq": "dnsmasq-base", "iptables-nft": "iptables", "iptables-legacy": "iptables"},
     ),
     "fedora": Family(
         ("dnf", "install", "-y"),

@@ -64,13 +64,13 @@ class ShellHands:
             self._listener(Typing(f"# {resource.key} is mended in place; the commands only make it anew"))
             resource.apply(self._kernel)
         else:
-            self._run(do_statements((resource,), self._dialect), node.place)
+            self._run(do_statements((resource,), self._dialect, node.name), node.place)
 
     def unmake(self, resource: Resource, seen: Seen, node: Node) -> None:
         """Take it away by its commands."""
         plain = isinstance(seen, Present) and not seen.drift and not seen.note
         if plain and not (isinstance(resource, HasBystanders) and resource.bystanders(own_view(self._kernel))):
-            self._run(undo_statements((resource,), self._dialect), node.place)
+            self._run(undo_statements((resource,), self._dialect, node.name), node.place)
         else:
             self._listener(Typing(f"# {resource.key} was made in another way; it is taken away in place"))
         # The commands take away what they made; if anything counts that is called otherwise, this does.

@@ -6,7 +6,7 @@ It is never the truth about the lab: that is looked up in the kernel.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -42,6 +42,24 @@ class Event:
     step: int | None
     node: str
     what: str
+
+
+def read_events(path: Path, world: str) -> tuple[Event, ...]:
+    """The events of one world, oldest first, for who looks often and writes nothing; none where there is no journal.
+
+    Raises:
+        KernelRefused: it cannot be read, or is no journal.
+    """
+    if not path.is_file() or not path.stat().st_size:  # nobody has written anything yet
+        return ()
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)) as database:
+            rows = database.execute(
+                "SELECT at, world, kind, step, node, what FROM events WHERE world = ? ORDER BY id", (world,)
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise KernelRefused(f"the journal {path} cannot be read: {error}", "labctl status") from None
+    return tuple(Event(*row) for row in rows)
 
 
 class Journal:

@@ -10,6 +10,7 @@ from labctl.model.store import RESULTS_FOLDER, store_folder
 
 if TYPE_CHECKING:
     from labctl.model.lab import Lab, Node
+    from labctl.model.ports import Kernel
     from labctl.model.step import Lesson
 
 HEADINGS = ("Why", "Before and after", "Word by word", "Without it", "Look closer", "Question", "Answer")
@@ -17,8 +18,8 @@ _TOKEN = re.compile(r"\{\{(\w+)\}\}")
 _ANSWER = re.compile(r"^## Answer\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
-def read_lesson(lesson: Lesson, lab: Lab, node: Node, *, answer: bool) -> str:
-    """Read `explain.md` for one node; the answer only when asked for.
+def read_lesson(lesson: Lesson, lab: Lab, node: Node, *, answer: bool, kernel: Kernel | None = None) -> str:
+    """Read `explain.md` for one node; the answer only when asked for. What stands now is looked up through `kernel`.
 
     Where the lab's cloud is another, a step may tell another story: `explain.static.md`.
 
@@ -37,7 +38,9 @@ def read_lesson(lesson: Lesson, lab: Lab, node: Node, *, answer: bool) -> str:
         raise _malformed(lesson, f"{path} has the headings {', '.join(found)}; expected {', '.join(HEADINGS)}")
     if not answer:
         text = _ANSWER.sub("", text)
-    values = tokens(lab, node)
+    values = {"step": str(lesson.number), **tokens(lab, node)}
+    if lesson.step.words is not None:
+        values |= lesson.step.words(lab, node, kernel)
 
     def put(match: re.Match[str]) -> str:
         if match[1] not in values:

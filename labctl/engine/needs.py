@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labctl.engine.course import probes_of, resources_of
-from labctl.model.probe import Ping, Succeeds
-from labctl.model.shell import DIALECTS, Assign, Capture, Daemon, Pipe, Redirect, Run
+from labctl.model.probe import Ping, Prints, Shows, Succeeds
+from labctl.model.shell import DIALECTS, Assign, Capture, Daemon, HereDocument, Pipe, Redirect, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,7 +48,7 @@ def _words(statements: Iterable[Statement]) -> Iterator[str]:
                 yield from (word for word in argv if isinstance(word, str))
             case Pipe(stages):
                 yield from _words(stages)
-            case Daemon(command) | Redirect(command) | Capture(_, command):
+            case Daemon(command) | HereDocument(command) | Redirect(command) | Capture(_, command):
                 yield from _words((command,))
             case Assign():
                 pass
@@ -62,7 +62,7 @@ def _words_of_probes(probes: Iterable[Probe]) -> set[str]:
         match probe.question:
             case Ping():
                 words.add(PINGS)
-            case Succeeds(_, argv):
+            case Succeeds(_, argv) | Prints(_, argv) | Shows(_, argv):
                 words |= set(argv)
             case _:
                 pass

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from labctl.engine.names import ask_names
+from labctl.engine.spread import ask_spread
 from labctl.errors import KernelRefused, ToolMissing, WorldGone
 from labctl.model.lab import NETNS_FOLDER, Container, Place
-from labctl.model.probe import Answer, Ping, Probe, Reserved, RouteVia, SeenFrom, Succeeds
+from labctl.model.probe import (
+    Answer,
+    Ping,
+    Prints,
+    Probe,
+    Reserved,
+    Resolves,
+    RouteVia,
+    SeenFrom,
+    Shows,
+    Spread,
+    Succeeds,
+)
 from labctl.model.store import reserved_address
 from labctl.model.value import replace
 
@@ -15,7 +29,7 @@ if TYPE_CHECKING:
 
     from labctl.model.lab import Lab
     from labctl.model.ports import Kernel
-    from labctl.model.values import EchoResult
+    from labctl.model.values import Completed, EchoResult
 
 _BRIDGE_FILTER = "net.bridge.bridge-nf-call-iptables"
 _ASK_THERE = "is that machine up, and has it come as far? on it: sudo labctl --world host status"
@@ -35,6 +49,8 @@ class Prober:
         pings: dict[int, tuple[Place, str]] = {}
         talks: dict[int, SeenFrom] = {}
         homes: dict[int, Reserved] = {}
+        spreads: dict[int, Spread] = {}
+        names: dict[int, Resolves] = {}
         for number, probe in enumerate(probes):
             if self._is_unborn(probe.question.source):
                 answers[number] = Answer(yes=False, why=f"there is no container {probe.question.source.container} yet")
@@ -48,12 +64,18 @@ class Prober:
                         pings[number] = (source, address)
                 case SeenFrom() as question:
                     talks[number] = question
+                case Spread() as question:
+                    spreads[number] = question
                 case Reserved() as question:
                     homes[number] = question
+                case Resolves() as question:
+                    names[number] = question
                 case question:
                     answers[number] = self._ask_one(question)
         answers |= self._ping(pings) | self._converse(talks) | self._ask_reserved(homes)
         answers |= self._doubt({number: answer for number, answer in answers.items() if not answer.yes}, pings, talks)
+        answers |= ask_spread(self._kernel.packets, spreads)
+        answers |= ask_names(self._kernel, self._lab, names)
         return tuple(self._judge(probe, answers[number]) for number, probe in enumerate(probes))
 
     def _doubt(
@@ -108,17 +130,18 @@ class Prober:
         heard = self._kernel.packets.converse_all(asks)
         return {number: _of_talk(question, line) for (number, question), line in zip(talks.items(), heard, strict=True)}
 
-    def _ask_one(self, question: RouteVia | Succeeds) -> Answer:
+    def _ask_one(self, question: RouteVia | Succeeds | Prints | Shows) -> Answer:
         try:
             match question:
                 case RouteVia(source, target, device):
                     return self._ask_route(source, target, device)
+                case Prints(source, argv, line):
+                    return _of_print(self._kernel.programs(source).look(argv), line)
+                case Shows(source, argv, containers):
+                    return self._ask_shown(self._kernel.programs(source).look(argv), containers)
                 case Succeeds(source, argv):
                     done = self._kernel.programs(source).run(argv)
-                    said = (done.err or done.out).strip().splitlines()
-                    return Answer(
-                        done.code == 0, "" if done.code == 0 else (said[-1] if said else f"exit code {done.code}")
-                    )
+                    return Answer(done.code == 0, _complaint(done))
         except (ToolMissing, WorldGone) as error:
             return Answer(None, error.what, error.hint)
         except KernelRefused as error:
@@ -129,6 +152,19 @@ class Prober:
         if route is None:
             return Answer(yes=False, why=f"{source} has no route to {target}")
         return Answer(route.device == device, "" if route.device == device else f"it leaves by {route.device}")
+
+    def _ask_shown(self, done: Completed, containers: Sequence[Container]) -> Answer:
+        """Whether a program shows all addresses that these containers have now; who has none has none to show."""
+        if done.code != 0:
+            return Answer(yes=False, why=_complaint(done))
+        shown = set(done.out.split())
+        standings = self._kernel.standings([each.place for each in containers])
+        for container, standing in zip(containers, standings, strict=True):
+            if standing is None:
+                return Answer(yes=False, why=f"there is no container {container.name}")
+            if standing.address and standing.address not in shown:
+                return Answer(yes=False, why=f"{standing.address}, which {container.name} has, is not among them")
+        return Answer(yes=True)
 
     def _ask_reserved(self, homes: dict[int, Reserved]) -> dict[int, Answer]:
         """Who answers for an address must have it in its own namespace; nobody answering is fine too."""
@@ -169,17 +205,16 @@ class Prober:
         return any(each.cidr.partition("/")[0] == address for each in self._kernel.net(place).addresses())
 
     def _judge(self, probe: Probe, answer: Answer) -> Answer:
-        """A yes through a bridge that by-passes the packet filter proves nothing."""
-        if not probe.through_firewall or not answer.yes:
+        """Where a bridge by-passes the packet filter, a yes proves nothing; nor does a no where replies need it."""
+        telling = not isinstance(probe.question, Spread)
+        if not probe.through_firewall or answer.yes is not telling:
             return answer
         node = probe.question.source.node
         value = self._kernel.setting(Place(node), _BRIDGE_FILTER)
         if value == "1":
             return answer
-        why = (
-            f"it does, but only because the bridge of {node} by-passes iptables ({_BRIDGE_FILTER} "
-            f"is {value or 'missing'})"
-        )
+        said = "it does, but only because" if telling else f"{answer.why}, as"
+        why = f"{said} the bridge of {node} by-passes iptables ({_BRIDGE_FILTER} is {value or 'missing'})"
         hint = (
             f"labctl exec {node} -- sysctl -w {_BRIDGE_FILTER}=1" if value is not None else "sudo modprobe br_netfilter"
         )
@@ -188,6 +223,19 @@ class Prober:
 
 def _of_echo(result: EchoResult) -> Answer:
     return Answer(result.answered if result.measured else None, result.why)
+
+
+def _complaint(done: Completed) -> str:
+    """The last that a program said before it failed; empty if it did not."""
+    said = (done.err or done.out).strip().splitlines()
+    return "" if done.code == 0 else (said[-1] if said else f"exit code {done.code}")
+
+
+def _of_print(done: Completed, line: str) -> Answer:
+    said = done.out.removesuffix("\n")
+    if done.code != 0 or said == line:
+        return Answer(done.code == 0, _complaint(done))
+    return Answer(yes=False, why=f"it prints {said.splitlines()[0]!r}" if said else "it prints nothing")
 
 
 def _of_talk(question: SeenFrom, line: str | KernelRefused) -> Answer:

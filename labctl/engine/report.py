@@ -49,7 +49,7 @@ class Checked:
     def why(self) -> str:
         """What was seen, and where to look, if it is not as expected."""
         if self.holds:
-            return ""
+            return self.answer.why if self.answer.yes else ""
         seen = self.answer.why or ("it does" if self.answer.yes else "it does not")
         return f"{seen} ({self.probe.blame})" if self.failed and self.probe.blame else seen
 

@@ -151,6 +151,8 @@ class Runner:
 
     def _finish(self, lesson: Lesson, changed: dict[Node, int]) -> tuple[StepReport, ...]:
         nodes = tuple(changed)
+        if not nodes:
+            return ()  # it failed on the first one; a step of the whole lab would be looked at all the same
         if self.probing:
             reports = self.survey.reports((lesson,), nodes)
         else:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.model.shell import Assign, Capture, Daemon, Pipe, Redirect, Run, Statement
+from labctl.model.resource import HasNode
+from labctl.model.shell import Assign, Capture, Daemon, HereDocument, Pipe, Redirect, Run, Statement, run_on
 from labctl.model.value import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from labctl.model.resource import Resource
     from labctl.model.shell import Dialect
@@ -17,14 +18,30 @@ CONTAINERS = "/run/labctl/containers"
 """Where a node's file for each container says which namespace is its (`CNI_NETNS`)."""
 
 
-def do_statements(resources: Iterable[Resource], dialect: Dialect) -> tuple[Statement, ...]:
-    """How to make these, in their order; each container's block begins with what a runtime would set."""
-    return _with_containers((resource, resource.shell(dialect).do) for resource in resources)
+def do_statements(resources: Iterable[Resource], dialect: Dialect, here: str = "") -> tuple[Statement, ...]:
+    """How to make these, in their order; each container's block begins with what a runtime would set.
+
+    `here` is the node on which they are typed: what belongs to another one is sent there.
+    """
+    return _with_containers((each, _sent(each, each.shell(dialect).do, here)) for each in resources)
 
 
-def undo_statements(resources: Iterable[Resource], dialect: Dialect) -> tuple[Statement, ...]:
+def undo_statements(resources: Iterable[Resource], dialect: Dialect, here: str = "") -> tuple[Statement, ...]:
     """How to take these away, in reverse order."""
-    return _with_containers((resource, resource.shell(dialect).undo) for resource in reversed(tuple(resources)))
+    return _with_containers((each, _sent(each, each.shell(dialect).undo, here)) for each in reversed(tuple(resources)))
+
+
+def _sent(resource: Resource, statements: tuple[Statement, ...], here: str) -> tuple[Statement, ...]:
+    at = resource.at if isinstance(resource, HasNode) else here
+    if here and at != here:
+        statements = on_node(statements, at)
+    return tuple(_map_commands(each, lambda run: _at_home(run, here)) for each in statements)
+
+
+def _at_home(run: Run, here: str) -> Run:
+    """What is sent to the node on which it is typed need not be sent."""
+    sent = run.argv[:4] == ("labctl", "exec", here, "--")
+    return replace(run, argv=run.argv[4:]) if sent else run
 
 
 def _with_containers(blocks: Iterable[tuple[Resource, tuple[Statement, ...]]]) -> tuple[Statement, ...]:
@@ -50,26 +67,18 @@ def container_statements(name: str) -> tuple[Statement, ...]:
 
 def on_node(statements: Iterable[Statement], node: str) -> tuple[Statement, ...]:
     """Send each command to another node, through `labctl exec NODE --`; variables stay here."""
-    return tuple(_send(statement, node) for statement in statements)
+    return tuple(_map_commands(each, lambda run: run_on(node, run)) for each in statements)
 
 
-def _send(statement: Statement, node: str) -> Statement:
+def _map_commands(statement: Statement, change: Callable[[Run], Run]) -> Statement:
     match statement:
-        case Run() | Pipe():
-            return _send_command(statement, node)
-        case Daemon(command):
-            return replace(statement, command=_send_run(command, node))
+        case Run():
+            return change(statement)
+        case Pipe(stages):
+            return replace(statement, stages=tuple(change(stage) for stage in stages))
+        case Daemon(Run() as command) | HereDocument(Run() as command):
+            return replace(statement, command=change(command))
         case Redirect(command) | Capture(_, command):
-            return replace(statement, command=_send_command(command, node))
+            return replace(statement, command=_map_commands(command, change))
         case Assign():
             return statement
-
-
-def _send_command(command: Run | Pipe, node: str) -> Run | Pipe:
-    if isinstance(command, Run):
-        return _send_run(command, node)
-    return replace(command, stages=tuple(_send_run(stage, node) for stage in command.stages))
-
-
-def _send_run(run: Run, node: str) -> Run:
-    return replace(run, argv=("labctl", "exec", node, "--", *run.argv))

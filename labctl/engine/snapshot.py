@@ -7,8 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import KernelRefused
+from labctl.model.kubeconfig import AUTHORITY_FILE, KEY_FILE, KUBECONFIG
 from labctl.model.lab import INTERNET, NETNS_FOLDER, VPC, Place
+from labctl.model.objects import my_pod
 from labctl.model.program import program_words
+from labctl.model.service import dns_pod
 from labctl.model.store import STATE_FOLDERS
 
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _TABLES = ("filter", "nat", "mangle", "raw", "security")
 _SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
+# Of kubectl's folder only what it is told, not what it remembers of servers.
+_STATE_PATHS = (*STATE_FOLDERS, KUBECONFIG, AUTHORITY_FILE, KEY_FILE)
 _NETNS = "/run/netns"
 _BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 
@@ -62,15 +67,18 @@ def spell(snapshot: dict[str, Any]) -> str:
 
 
 def _containers(kernel: Kernel, lab: Lab, node: Node) -> tuple[Container, ...]:
-    """The node's containers, and the one that the lab's own runtime has made, if it has."""
-    guest = lab.guest(node)
-    if kernel.files(node.name).info(f"{NETNS_FOLDER}/{guest.name}") is None:
-        return node.containers
+    """The node's containers, and those that the lab's own runtime has made, if it has."""
+    pods = (each for each in (dns_pod(lab), my_pod(lab)) if each.node == node.name)
+    return (*node.containers, *(each for each in (lab.guest(node), *pods) if _is_made(kernel, each)))
+
+
+def _is_made(kernel: Kernel, guest: Container) -> bool:
+    if kernel.files(guest.node).info(f"{NETNS_FOLDER}/{guest.name}") is None:
+        return False
     try:
-        made = bool(kernel.net(guest.place).links())
+        return bool(kernel.net(guest.place).links())
     except KernelRefused:  # something that is no namespace has the name
-        made = False
-    return (*node.containers, guest) if made else node.containers
+        return False
 
 
 class _Names:
@@ -102,6 +110,8 @@ class _Names:
     def text(self, text: str) -> str:
         for path, name in self._paths.items():
             text = re.sub(re.escape(path) + r"(?!\w)", name, text)
+        # Keys are drawn, and so are the certificates that belong to them.
+        text = re.sub(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", r"<\1>", text, flags=re.DOTALL)
         return re.sub(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", lambda found: self._macs.get(found[0], found[0]), text)
 
 
@@ -164,8 +174,8 @@ def _node(kernel: Kernel, node: Node, names: _Names, owners: tuple[Container, ..
         "sysctls": {name: kernel.setting(node.place, name) for name in _SYSCTLS},
         "files": {
             path: content
-            for folder in (*STATE_FOLDERS, _NETNS)
-            for path, content in _files(kernel, node, folder, names, owners).items()
+            for state in (*_STATE_PATHS, _NETNS)
+            for path, content in _files(kernel, node, state, names, owners).items()
         },
     }
 

@@ -88,7 +88,7 @@ def find_tools(tools: Iterable[Tool], path: str, callers_path: str) -> tuple[Fou
 
 
 def _find(tool: Tool, path: str, callers_path: str) -> FoundTool:
-    program = _find_program(tool, path)
+    program = _find_program(tool, f"{Path(sys.executable).parent}{os.pathsep}{path}" if tool.wheel else path)
     elsewhere = "" if program else _find_program(tool, callers_path)
     if tool.outside:
         return FoundTool(tool.name, program or elsewhere)

@@ -36,14 +36,15 @@ class NodeFiles:
         """Tell what is there, without following a link."""
         self._go()
         try:
-            mode = os.lstat(path).st_mode
+            found = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        mode, owner = found.st_mode, found.st_uid
         if stat.S_ISLNK(mode):
-            return FileInfo("link", os.readlink(path))
+            return FileInfo("link", os.readlink(path), owner=owner)
         if stat.S_ISREG(mode):
-            return FileInfo("file", executable=bool(mode & stat.S_IXUSR))
-        return FileInfo("folder" if stat.S_ISDIR(mode) else "other")
+            return FileInfo("file", executable=bool(mode & stat.S_IXUSR), owner=owner, size=found.st_size)
+        return FileInfo("folder" if stat.S_ISDIR(mode) else "other", owner=owner)
 
     def read(self, path: str) -> str | None:
         """Read a text file of at most 1 MiB; what is not UTF-8 is replaced."""
@@ -92,7 +93,8 @@ class NodeFiles:
             fcntl.flock(held, fcntl.LOCK_EX)
             if (self.read(path) or "") != old:
                 return False
-            self.write(path, new)
+            # Whoever may read it now may do so afterwards, and nobody else: there may be a secret in it.
+            self.write(path, new, stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else 0o644)
             return True
         finally:
             os.close(held)

@@ -51,10 +51,19 @@ class IptablesFirewall:
             self._tables = parse_save(saved)
             self._saved = saved
         if name in unreadable_tables(self._saved):
-            raise KernelRefused(
-                f"the table {name} holds what nft put there and iptables cannot read", f"nft list table ip {name}"
-            )
+            raise _unreadable(name)
         return self._tables.get(name, Ruleset())
+
+    def saved(self) -> str:
+        """All tables as iptables-save prints them.
+
+        Raises:
+            KernelRefused: it was refused, or a table holds what iptables cannot say.
+        """
+        saved = self._ask(f"{self._name}-save").out
+        if unreadable := unreadable_tables(saved):
+            raise _unreadable(min(unreadable))
+        return saved
 
     def append(self, table: str, chain: str, words: Sequence[str]) -> None:
         """Append a rule at the end of a chain (`-A`)."""
@@ -139,6 +148,12 @@ class IptablesFirewall:
             _refuse_busy(done)
             raise KernelRefused(_first_line(done) or f"{argv[0]} exited with {done.code}", _hint(done, argv))
         return done
+
+
+def _unreadable(table: str) -> KernelRefused:
+    return KernelRefused(
+        f"the table {table} holds what nft put there and iptables cannot read", f"nft list table ip {table}"
+    )
 
 
 def _refuse_busy(done: Completed) -> None:

@@ -12,6 +12,7 @@ from labctl.kernel import cgroups, syscalls
 from labctl.kernel.child import give_up_groups
 from labctl.kernel.identity import identify
 from labctl.kernel.marker import is_inside
+from labctl.kernel.netns_files import bind_own_files
 from labctl.kernel.terminal import lend_terminal
 from labctl.model.lab import Place
 
@@ -79,7 +80,10 @@ def join_world(record: WorldRecord) -> None:
 
 
 def join_place(record: WorldRecord, place: Place) -> None:
-    """From inside the world, join a host's mount, uts and network namespace, and a container's network namespace."""
+    """From inside the world, join a host's mount, uts and network namespace, and a container's network namespace.
+
+    A container's own files in /etc are then those that `ip netns exec` would show there.
+    """
     for part, flags in ((Place(place.node), _HOST), (place, syscalls.CLONE_NEWNET)):
         keeper = record.keeper(part)
         if keeper is None:
@@ -91,6 +95,7 @@ def join_place(record: WorldRecord, place: Place) -> None:
             raise WorldGone(f"{part} cannot be entered: {error.strerror}", "put the lab back: labctl reset") from None
         finally:
             os.close(fd)
+    bind_own_files(place)
 
 
 def run_attached(record: WorldRecord, place: Place, argv: Sequence[str], environment: Mapping[str, str]) -> int:

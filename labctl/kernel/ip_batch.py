@@ -26,13 +26,15 @@ _GONE = ("No such process", "Cannot assign requested address", *_MISSING)
 class IpNet:
     """One network namespace: the caller's own, or one that `ip netns` knows by name.
 
-    `names` gives that name for a place; `aliases` is what is written on links of these names when they are made.
+    `names` gives that name for a place; `aliases` is what is written on links of these names when they are made, and
+    `group` that of links which a cable's end here is made in: the one cannot be said at once with making it, the other
+    can.
     `families` (4, 6) are those whose addresses and routes are looked at.
     """
 
-    def __init__(self, names: Callable[[Place], str], families: Sequence[int], name: str = "") -> None:
+    def __init__(self, names: Callable[[Place], str], families: Sequence[int], name: str = "", group: str = "") -> None:
         """Nothing is asked yet."""
-        self._names, self._families, self._name = names, families, name
+        self._names, self._families, self._name, self._group = names, families, name, group
         self.aliases: dict[str, str] = {}
         self._waiting: list[str] = []
         self._watched: tuple[str, ...] = ()
@@ -180,7 +182,8 @@ class IpNet:
 
     def add_veth(self, name: str, peer: str, peer_place: Place) -> None:
         """Make a veth pair, one end here, the other in place there."""
-        self._change(f"link add name {name} type veth peer name {peer} netns {self._names(peer_place)}")
+        group = f" group {self._group}" if self._group else ""
+        self._change(f"link add name {name}{group} type veth peer name {peer} netns {self._names(peer_place)}")
         if name in self.aliases:
             self._change(f'link set dev {name} alias "{self.aliases[name]}"')
 
@@ -199,6 +202,10 @@ class IpNet:
     def set_hairpin(self, name: str) -> None:
         """Let a bridge's port send back what came in by it."""
         self._change(f"link set dev {name} type bridge_slave hairpin on")
+
+    def clear_hairpin(self, name: str) -> None:
+        """Let it not send anything back any more."""
+        self._change(f"link set dev {name} type bridge_slave hairpin off")
 
     def add_address(self, device: str, cidr: str) -> None:
         """Give a link an address. IPv6's question whether it is taken is not asked: the store knows."""
@@ -249,4 +256,5 @@ def _read_link(entry: dict[str, Any], master: int | None) -> Link:
         peer_netns=entry.get("link_netnsid"),
         hairpin=bool(info.get("info_slave_data", {}).get("hairpin")),
         alias=entry.get("ifalias", ""),
+        group=entry.get("group", ""),
     )

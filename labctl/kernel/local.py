@@ -18,12 +18,15 @@ from labctl.kernel.process import PlacePrograms
 from labctl.model.lab import INTERNET, VPC, Place
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from labctl.kernel.firewall import IptablesFirewall
     from labctl.kernel.netlink import PlaceNet, Sockets
     from labctl.kernel.packets import SidePackets
     from labctl.kernel.scan import NodeScanner
     from labctl.model.lab import Lab
     from labctl.model.ports import Cloud
+    from labctl.model.values import MachineFacts, Standing
     from labctl.model.world import WorldRecord
 
 
@@ -103,6 +106,24 @@ class LocalKernel:
     def namespace_path(self, place: Place) -> str:
         """`/proc/PID/ns/net` as the world numbers it, or the name that the node has for it."""
         return self._places.namespace_path(place)
+
+    def standings(self, places: Sequence[Place]) -> tuple[Standing | None, ...]:
+        """Look at the network namespaces of many places in one go."""
+        from labctl.kernel.standings import look_at_namespace
+
+        return tuple(look_at_namespace(self._places, place) for place in places)
+
+    def began(self, pid: int) -> float | None:
+        """When a process began, in seconds since 1970."""
+        from labctl.kernel.standings import began
+
+        return began(pid)
+
+    def machine(self) -> MachineFacts:
+        """What machine this is."""
+        from labctl.kernel.standings import read_machine
+
+        return read_machine()
 
     def refresh(self) -> None:
         """Nothing is remembered here."""

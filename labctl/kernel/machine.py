@@ -102,7 +102,7 @@ class LinuxMachine:
 
     def enter(self, record: WorldRecord, lab: Lab, *, netlink: bool = True) -> Agent:
         """Start the agent. What it needs is imported before: inside, labctl's own files may be hidden."""
-        from labctl.kernel import local  # noqa: F401 (see above)
+        from labctl.kernel import local, standings  # noqa: F401 (see above)
 
         if netlink:
             from labctl.kernel import firewall, packets, scan  # noqa: F401 (see above)

@@ -171,6 +171,11 @@ class PlaceNet:
         with _refusals(f"switch hairpin on for {name} on {self._place}"):
             self._route.brport("set", index=self._index(name), mode=1)
 
+    def clear_hairpin(self, name: str) -> None:
+        """Let a port of a bridge not send back what came in by it."""
+        with _refusals(f"switch hairpin off for {name} on {self._place}"):
+            self._route.brport("set", index=self._index(name), mode=0)
+
     def add_address(self, device: str, cidr: str) -> None:
         """Give a link an address."""
         address, _, prefix = cidr.partition("/")

@@ -9,7 +9,6 @@ share one table of ARP entries (1,024 unless set otherwise): when it overflowed 
 from __future__ import annotations
 
 import random
-import socket
 from collections import defaultdict
 from contextlib import suppress
 from time import monotonic
@@ -18,59 +17,28 @@ from typing import TYPE_CHECKING
 from labctl.errors import KernelRefused, LabError
 from labctl.kernel import neighbours
 from labctl.kernel.echoes import Echo, Echoes
-from labctl.kernel.listener import Listener
+from labctl.kernel.talks import Talks
+from labctl.model.value import replace
 from labctl.model.values import EchoResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from labctl.kernel.listener import Enter
+    from labctl.kernel.listener import Enter, Listener
     from labctl.model.lab import Place
+    from labctl.model.values import Heard, NameAnswer, NameAsk
 
 # Seconds. An answer comes within 0.2 ms, or 16 ms with every core busy (measured); the rest is for worse machines.
 _GAPS = (0.010, 0.010, 0.100)  # the wait after each of the three requests
 _CONNECT = 0.300
 _PROMPT = 0.050  # a control that took longer says that the machine is loaded
 _PATIENCE = 2.0
+# dnsmasq holds a question back that it handed on less than two seconds ago, in whole seconds of its clock: one that got
+# lost, when what answers was not there yet, makes the next right one wait.
+_HELD_BACK = 2.1
 _SOCKETS = 200  # open at once: far below the usual limit of 1,024
+_GET = b"GET / HTTP/1.0\r\n\r\n"
 _PER_SOCKET = 100  # 300 requests that wait for ARP still fit into the smallest usual send buffer
-
-
-class _Talks(Listener):
-    """TCP connections side by side; each is awaited until its first line, its end or an error."""
-
-    def __init__(self, enter: Enter, asks: Sequence[tuple[Place, str, int]]) -> None:
-        super().__init__()
-        self.lines: list[str | KernelRefused] = [""] * len(asks)
-        self._talks: dict[int, tuple[int, socket.socket, bytearray]] = {}
-        for number, (place, address, port) in enumerate(asks):
-            try:
-                socket.inet_pton(socket.AF_INET, address)  # or else the DNS would be asked for a name
-                with enter(place):
-                    talk = self.watch(socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
-            except (LabError, OSError) as error:
-                self.lines[number] = KernelRefused(f"{address} could not be asked from {place}: {error}")
-                continue
-            # Linux takes another source port for each connection (RFC 6056), so conntrack sees a new flow. An error at
-            # once is read like one that comes later: poll(2) reports a socket that is not connected as hung up.
-            talk.connect_ex((address, port))
-            self._talks[talk.fileno()] = (number, talk, bytearray())
-            self.open.add(number)
-
-    def read(self, descriptor: int) -> None:
-        """Take in what came; a refusal or a reset ends the talk."""
-        number, talk, heard = self._talks[descriptor]
-        try:
-            data = talk.recv(4096)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        heard += data
-        if not data or b"\n" in heard or len(heard) > 1 << 16:
-            self.lines[number] = heard.partition(b"\n")[0].decode(errors="replace").strip()
-            self.open.discard(number)
-            self.poll.unregister(descriptor)  # or else its end would be reported again and again
 
 
 class SidePackets:
@@ -152,23 +120,65 @@ class SidePackets:
 
     def converse_all(self, asks: Sequence[tuple[Place, str, int]]) -> tuple[str | KernelRefused, ...]:
         """Do so from many places side by side: 300 ms in all where some are silent (for each 200 asks)."""
-        lines: list[str | KernelRefused] = []
-        for start in range(0, len(asks), _SOCKETS):
-            lines += self._converse_batch(asks[start : start + _SOCKETS])
-        return tuple(lines)
+        heard = self._talk(asks, b"")
+        return tuple(
+            each if isinstance(each, KernelRefused) else each.text.partition("\n")[0].strip() for each in heard
+        )
 
-    def _converse_batch(self, batch: Sequence[tuple[Place, str, int]]) -> list[str | KernelRefused]:
+    def fetch_all(self, asks: Sequence[tuple[Place, str, int]]) -> tuple[Heard | KernelRefused, ...]:
+        """Ask HTTP servers side by side, each in a connection of its own; silence costs 300 ms for each 200 asks."""
+        heard = self._talk(asks, _GET)
+        return tuple(each if isinstance(each, KernelRefused) else _take_body(each) for each in heard)
+
+    def _talk(self, asks: Sequence[tuple[Place, str, int]], request: bytes) -> list[Heard | KernelRefused]:
+        heard: list[Heard | KernelRefused] = []
+        for start in range(0, len(asks), _SOCKETS):
+            heard += self._talk_batch(asks[start : start + _SOCKETS], request)
+        return heard
+
+    def _talk_batch(self, batch: Sequence[tuple[Place, str, int]], request: bytes) -> list[Heard | KernelRefused]:
         places = {place for place, _, _ in batch}
         self._forget_unanswered(places)
         overflows = neighbours.count_overflows()
-        with _Talks(self._enter, batch) as talks:
-            talks.listen(_CONNECT)
+        with Talks(self._enter, batch, request) as talks:
+            talks.listen_while_busy(_CONNECT)
             if talks.open:
                 doubt = self._outwait(talks, overflows)
                 self._forget_unanswered(places)
                 for number in talks.open if doubt else ():
-                    talks.lines[number] = KernelRefused(f"{batch[number][1]} said nothing, but {doubt}")
-        return talks.lines
+                    talks.heard[number] = KernelRefused(f"{batch[number][1]} said nothing, but {doubt}")
+        return talks.heard
+
+    def ask_names(self, asks: Sequence[NameAsk]) -> tuple[NameAnswer | KernelRefused, ...]:
+        """Ask nameservers side by side: 300 ms in all; 2.5 s where some are silent (for each 200 asks)."""
+        answers: list[NameAnswer | KernelRefused] = []
+        for start in range(0, len(asks), _SOCKETS):
+            answers += self._ask_batch(asks[start : start + _SOCKETS], _HELD_BACK)
+        return tuple(answers)
+
+    def _ask_batch(self, batch: Sequence[NameAsk], again: float) -> list[NameAnswer | KernelRefused]:
+        """Ask these; the silent ones once more after so many seconds, if there are any."""
+        from labctl.kernel.name_asks import NameAsks  # dnspython takes its time, and only who asks names needs it
+
+        self._forget_unanswered({ask.source for ask in batch})
+        overflows = neighbours.count_overflows()
+        with NameAsks(self._enter, batch) as asked:
+            asked.listen(_CONNECT)
+            doubt = self._outwait(asked, overflows) if asked.open else ""
+            asked.listen(0 if doubt else again)
+        silent = sorted(asked.open)
+        for number in silent if doubt else ():
+            asked.answers[number] = KernelRefused(f"{batch[number].server} said nothing, but {doubt}")
+        if silent and again and not doubt:
+            heard = self._ask_batch([batch[number] for number in silent], 0)
+            for number, answer in zip(silent, heard, strict=True):
+                asked.answers[number] = answer
+        return asked.answers
+
+
+def _take_body(heard: Heard) -> Heard:
+    """The body of a response (RFC 9112), without the line end that closes it."""
+    return replace(heard, text=heard.text.replace("\r\n", "\n").partition("\n\n")[2].strip())
 
 
 def _batches(echoes: Sequence[Echo]) -> Iterator[list[Echo]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from labctl.errors import KernelRefused, WorldGone
 from labctl.kernel import syscalls
 from labctl.kernel.inside import open_keeper
+from labctl.kernel.netns_files import bind_own_files
 from labctl.model.lab import NETNS_FOLDER, Place
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class Places:
         self._fd(place)
         return f"/proc/{self._keepers[str(place)].inside}/ns/net"
 
+    def started(self, place: Place) -> int | None:
+        """When the keeper of a place began, in clock ticks since boot; None for a place that has only a name."""
+        keeper = self._keepers.get(str(place))
+        return keeper.started if keeper else None
+
     def identity(self, place: Place) -> int:
         """A number that is another one when the place's namespace is: its inode.
 
@@ -59,6 +65,12 @@ class Places:
         """Be in the mount and uts namespace of a place's host, and in the place's network namespace."""
         self._go_host(place.node)
         self.go_net(place)
+
+    def go_to_start(self, place: Place) -> None:
+        """Be where a program that is started at a place finds itself: in a container, with its own files in /etc."""
+        self.go(place)
+        if bind_own_files(place):
+            self._host = None  # this mount namespace is the program's: who goes on from here joins the node's again
 
     def go_net(self, place: Place) -> None:
         """Be in the network namespace of a place; of a container made later, also where its node's files are."""

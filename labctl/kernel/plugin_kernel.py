@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 OWN_LINK = "/./"
 """With what the target of a link that the plug-in made begins: it leads to the same place, and tells whose it is."""
+OWN_GROUP = "27745"
+"""The group of links (ip-link(8)) of the node's ends of its cables: known from the moment at which one is made."""
 HERE = Place("node")
 """The node that the plug-in was called on: its own namespaces."""
 
@@ -90,7 +92,7 @@ class PluginKernel:
                 if other != flushed[-1]:  # what was watched there was looked at behind all changes
                     net.forget()
         if place not in self._nets:
-            self._nets[place] = IpNet(lambda each: each.container, self._families, place.container)
+            self._nets[place] = IpNet(lambda each: each.container, self._families, place.container, OWN_GROUP)
         return self._nets[place]
 
     def files(self, node: str) -> NodeFiles:

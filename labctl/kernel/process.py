@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from labctl.errors import ToolMissing
+from labctl.errors import KernelRefused, ToolMissing
 from labctl.kernel import daemon
 from labctl.kernel.talk import talk
 
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 # Debian keeps /usr/sbin out of an ordinary user's PATH.
 PATH = "/opt/labctl/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C", "LANG": "C"}
+_MOST_SECONDS = 30
 
 _PACKAGES = {
     "ip": "iproute2",
     "bridge": "iproute2",
     "ss": "iproute2",
     "brctl": "bridge-utils",
+    "dnsmasq": "dnsmasq-base",
     "ping": "iputils-ping",
     "nft": "nftables",
     "unshare": "util-linux",
@@ -39,6 +41,8 @@ def find_tool(name: str) -> str | None:
 
 def missing(name: str) -> ToolMissing:
     """The error for a program that is not installed."""
+    if name == "kubectl":
+        return ToolMissing("kubectl is not installed", "./lab doctor --fix, then a new world: labctl reset")
     package = _PACKAGES.get(name.partition("-")[0], name)
     return ToolMissing(f"{name} is not installed", f"install the package {package}; labctl doctor names the command")
 
@@ -51,20 +55,26 @@ class PlacePrograms:
         self._places, self._place, self._marks = places, place, marks
 
     def look(self, argv: Sequence[str], text: str = "") -> Completed:
-        """Run one that changes nothing."""
-        return self.run(argv, text)
+        """Run one that changes nothing, but not for ever."""
+        try:
+            return self._run(argv, text, _MOST_SECONDS)
+        except TimeoutError:
+            raise KernelRefused(f"{argv[0]} did not end within {_MOST_SECONDS} seconds, and was ended") from None
 
     def run(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one to its end, in a session of its own: Ctrl-C is for labctl, not for what it is in the middle of."""
-        self._places.go(self._place)
+        return self._run(argv, text, None)
+
+    def _run(self, argv: Sequence[str], text: str, seconds: float | None) -> Completed:
+        self._places.go_to_start(self._place)
         try:
-            return talk(argv, text, ENVIRONMENT)
+            return talk(argv, text, ENVIRONMENT, seconds=seconds)
         except (FileNotFoundError, PermissionError):  # not there, or nothing that may be run
             raise missing(argv[0]) from None
 
     def start(self, argv: Sequence[str], protocol: str, port: int) -> None:
         """Start one that goes on running, and wait until somebody listens on the port."""
-        self._places.go(self._place)
+        self._places.go_to_start(self._place)
         try:
             daemon.start(argv, {**ENVIRONMENT, **self._marks}, protocol, port)
         except (FileNotFoundError, PermissionError):

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from labctl.model.lab import Place
     from labctl.model.ports import Cloud, Files, Firewall, Net, Packets, Programs, Scanner
+    from labctl.model.values import MachineFacts, Standing
 
 Ask: TypeAlias = Callable[[str, tuple[object, ...], str, tuple[object, ...]], Any]
 
@@ -15,8 +18,8 @@ _LOOKS = frozenset(
     {
         "link", "links", "addresses", "routes", "neighbours", "number_of", "route_to", "listeners",
         "info", "read", "names", "same_namespace",
-        "table", "other_backend", "answering", "listed",
-        "forwards", "setting", "namespace_path", "look",
+        "table", "has", "saved", "other_backend", "answering", "listed",
+        "forwards", "setting", "namespace_path", "look", "standings", "began", "machine",
     }
 )  # fmt: skip  # a table of the ports' methods that look
 # What these change of a namespace; any other change of one may change all of it.
@@ -29,6 +32,7 @@ _CHANGES = {
     "set_up": frozenset({"link", "links", "routes", "route_to"}),
     "set_master": frozenset({"link", "links"}),
     "set_hairpin": frozenset({"link", "links"}),
+    "clear_hairpin": frozenset({"link", "links"}),
 }
 
 
@@ -101,6 +105,18 @@ class RemoteKernel:
     def namespace_path(self, place: Place) -> str:
         """`/proc/PID/ns/net` as the world numbers it."""
         return cast("str", self.ask("", (), "namespace_path", (place,)))
+
+    def standings(self, places: Sequence[Place]) -> tuple[Standing | None, ...]:
+        """Look at the network namespaces of many places in one go."""
+        return cast("tuple[Standing | None, ...]", self.ask("", (), "standings", (tuple(places),)))
+
+    def began(self, pid: int) -> float | None:
+        """When a process began, in seconds since 1970."""
+        return cast("float | None", self.ask("", (), "began", (pid,)))
+
+    def machine(self) -> MachineFacts:
+        """What machine this is."""
+        return cast("MachineFacts", self.ask("", (), "machine", ()))
 
     def refresh(self) -> None:
         """Forget what was read."""

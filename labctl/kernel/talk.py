@@ -6,6 +6,7 @@ import os
 import selectors
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -19,21 +20,24 @@ _CHUNK = 1 << 16
 _MOST = 1 << 26
 
 
-def talk(argv: Sequence[str], text: str, environment: Mapping[str, str], most: int = _MOST) -> Completed:
+def talk(
+    argv: Sequence[str], text: str, environment: Mapping[str, str], most: int = _MOST, seconds: float | None = None
+) -> Completed:
     """Run it in `/` and a session of its own, give it `text`, and take what it says, until it ends.
 
     What it has started and left behind may keep its streams open: nobody waits for that. A program that says more than
-    `most` bytes is killed, with what it has started (exit code -9).
+    `most` bytes is killed, with what it has started (exit code -9); so is one that takes more than `seconds`.
 
     Raises:
         FileNotFoundError, PermissionError: there is no such program, or nobody may run it.
+        TimeoutError: it took longer.
     """
     pipe = subprocess.PIPE
     process = subprocess.Popen(
         list(argv), stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env=dict(environment), start_new_session=True
     )
     with process, _Conversation(process, text.encode(), most) as conversation:
-        conversation.hold()
+        conversation.hold(seconds)
         code = process.wait()
         return Completed(code, *(bytes(said).decode("utf-8", "replace") for said in conversation.said))
 
@@ -65,11 +69,14 @@ class _Conversation:
         self._selector.close()
         os.close(self._end)
 
-    def hold(self) -> None:
+    def hold(self, seconds: float | None) -> None:
         """Until the program has ended, and all that it said is read."""
-        ended = False
+        ended, until = False, None if seconds is None else time.monotonic() + seconds
         while not ended:
-            for key, _ in self._selector.select():
+            ready = self._selector.select(None if until is None else max(0, until - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            for key, _ in ready:
                 if key.fd == self._end:
                     ended = True
                 elif key.data is None:

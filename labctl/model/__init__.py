@@ -5,14 +5,31 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from labctl.model.lab import INTERNET, VPC, Container, Lab, Node, Place
-    from labctl.model.probe import INTERNET_TCP_PORT, Answer, Ping, Probe, Reserved, RouteVia, SeenFrom, Succeeds
+    from labctl.model.probe import (
+        INTERNET_TCP_PORT,
+        Answer,
+        Ping,
+        Prints,
+        Probe,
+        Reserved,
+        Resolves,
+        RouteVia,
+        SeenFrom,
+        Shows,
+        Spread,
+        Succeeds,
+    )
     from labctl.model.step import Lesson, Step
 
 # Who needs a part of it, as the CNI plug-in does at every call, imports no more than that part.
 _WHERE = {
     **dict.fromkeys(("INTERNET", "VPC", "Container", "Lab", "Node", "Place"), "lab"),
     **dict.fromkeys(
-        ("INTERNET_TCP_PORT", "Answer", "Ping", "Probe", "Reserved", "RouteVia", "SeenFrom", "Succeeds"), "probe"
+        (
+            *("INTERNET_TCP_PORT", "Answer", "Ping", "Prints", "Probe", "Reserved", "Resolves", "RouteVia", "SeenFrom"),
+            *("Shows", "Spread", "Succeeds"),
+        ),
+        "probe",
     ),
     **dict.fromkeys(("Lesson", "Step"), "step"),
 }
@@ -38,10 +55,14 @@ __all__ = [
     "Node",
     "Ping",
     "Place",
+    "Prints",
     "Probe",
     "Reserved",
+    "Resolves",
     "RouteVia",
     "SeenFrom",
+    "Shows",
+    "Spread",
     "Step",
     "Succeeds",
 ]

@@ -50,6 +50,41 @@ def parse_save(text: str) -> dict[str, Ruleset]:
     return {name: Ruleset(tuple(policies[name]), tuple(rules[name])) for name in policies}
 
 
+def split_save(text: str) -> dict[str, dict[str, list[str]]]:
+    """Read it without looking into the rules, which may be 70,000: table, chain, and what stands after `-A CHAIN `.
+
+    Two rules are the same if their lines are; `read_words` reads one.
+    """
+    tables: dict[str, dict[str, list[str]]] = {}
+    chains: dict[str, list[str]] = {}
+    for line in text.split("\n"):
+        if line.startswith("-A "):
+            _, chain, *rest = line.split(" ", 2)
+            chains[chain].append(rest[0] if rest else "")
+        elif line.startswith(":"):
+            chains[line[1:].partition(" ")[0]] = []
+        elif line.startswith("*"):
+            chains = tables[line[1:]] = {}
+        elif line and line != "COMMIT" and not line.startswith("#"):
+            return _split_slowly(text)
+    return tables
+
+
+def _split_slowly(text: str) -> dict[str, dict[str, list[str]]]:
+    """The same where a comment has a line end in it."""
+    tables: dict[str, dict[str, list[str]]] = {}
+    for name, ruleset in parse_save(text).items():
+        chains = tables[name] = {chain: [] for chain, _ in ruleset.policies}
+        for rule in ruleset.rules:
+            chains[rule.chain].append(spell_words(rule.words))
+    return tables
+
+
+def read_words(line: str) -> tuple[str, ...]:
+    """Read the words of one rule."""
+    return tuple(word for words in _lines(line) for word in words)
+
+
 def unreadable_tables(text: str) -> frozenset[str]:
     """Name the tables that iptables-nft-save left out, because `nft` put something in that iptables cannot say."""
     return frozenset(_INCOMPATIBLE.findall(text))

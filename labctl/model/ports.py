@@ -20,11 +20,16 @@ if TYPE_CHECKING:
         Completed,
         EchoResult,
         FileInfo,
+        Heard,
         Link,
         Listener,
+        MachineFacts,
+        NameAnswer,
+        NameAsk,
         Neighbour,
         Route,
         Ruleset,
+        Standing,
     )
 
 
@@ -76,6 +81,9 @@ class Net(Protocol):
     def set_hairpin(self, name: str) -> None:
         """Let a port of a bridge send back what came in by it: a container may reach itself by a Service."""
 
+    def clear_hairpin(self, name: str) -> None:
+        """Let it not send anything back any more."""
+
     def add_address(self, device: str, cidr: str) -> None:
         """Give a link an address; there already is success."""
 
@@ -105,7 +113,10 @@ class Files(Protocol):
         """Write a text file whole, or not at all (written beside it, then renamed)."""
 
     def exchange(self, path: str, lock: str, old: str, new: str) -> bool:
-        """Under flock(2) on the file or folder `lock`, make `path` hold `new` if it holds `old`; tell whether so."""
+        """Under flock(2) on the file or folder `lock`, make `path` hold `new` if it holds `old`; tell whether so.
+
+        Its mode stays as it is.
+        """
 
     def make_folder(self, path: str) -> None:
         """Make a folder and its parents; there already is success."""
@@ -135,7 +146,10 @@ class Programs(Runs, Protocol):
     """Programs at one place, in all of its namespaces, as uid 0 of the world."""
 
     def look(self, argv: Sequence[str], text: str = "") -> Completed:
-        """Run one that changes nothing; what it said is remembered until something is changed or `Kernel.refresh`."""
+        """Run one that changes nothing; what it said is remembered until something is changed or `Kernel.refresh`.
+
+        One that takes more than 30 seconds is ended, and that is an error.
+        """
 
     def start(self, argv: Sequence[str], protocol: str, port: int) -> None:
         """Start one that goes on running, detached; done once somebody here listens on the port.
@@ -153,6 +167,16 @@ class Firewall(Protocol):
 
     def table(self, name: str) -> Ruleset:
         """Read one table; remembered until something is changed or `Kernel.refresh`."""
+
+    def has(self, table: str, chain: str, words: Sequence[str]) -> bool:
+        """Ask for one rule (`-C`), in any spelling; it can be asked for where the table cannot be read."""
+
+    def saved(self) -> str:
+        """All tables as `iptables-save` prints them, for who compares thousands of lines; remembered likewise.
+
+        Raises:
+            KernelRefused: a table holds what nft put there and iptables cannot say.
+        """
 
     def append(self, table: str, chain: str, words: Sequence[str]) -> None:
         """Append a rule at the end of a chain (`-A`)."""
@@ -211,6 +235,15 @@ class Packets(Protocol):
         Gives the first line that each heard, empty where none came about, and an error where that could not be told.
         """
 
+    def fetch_all(self, asks: Sequence[tuple[Place, str, int]]) -> tuple[Heard | KernelRefused, ...]:
+        """Ask HTTP servers (from, to, port) side by side, each by a new connection; gives what each answered (`GET /`).
+
+        An error stands for what could not be told.
+        """
+
+    def ask_names(self, asks: Sequence[NameAsk]) -> tuple[NameAnswer | KernelRefused, ...]:
+        """Ask nameservers over UDP, side by side; an error where it could not be told whether one answers."""
+
 
 class Kernel(Protocol):
     """All of it, place by place."""
@@ -243,6 +276,15 @@ class Kernel(Protocol):
 
     def namespace_path(self, place: Place) -> str:
         """`/proc/PID/ns/net` of a place's first process, as the world numbers it (a runtime's `CNI_NETNS`)."""
+
+    def standings(self, places: Sequence[Place]) -> tuple[Standing | None, ...]:
+        """Look at the network namespaces of many places in one go; None for each that is not there."""
+
+    def began(self, pid: int) -> float | None:
+        """When a process began, in seconds since 1970; None where it is gone."""
+
+    def machine(self) -> MachineFacts:
+        """What machine this is."""
 
     def refresh(self) -> None:
         """Forget what was read; the next look asks the kernel."""

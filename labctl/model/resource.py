@@ -93,6 +93,15 @@ def own_view(kernel: Kernel) -> Kernel:
     return kernel.own if isinstance(kernel, HasBaseline) else kernel
 
 
+@runtime_checkable
+class HasNode(Protocol):
+    """A resource of a step of the whole lab whose commands are for one node, wherever the others are typed."""
+
+    @property
+    def at(self) -> str:
+        """The node's name."""
+
+
 class Action(StrEnum):
     """What a plan says of one resource."""
 

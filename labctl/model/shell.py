@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from typing import Literal, TypeAlias
 
-from labctl.model.value import Value
+from labctl.model.value import Value, replace
 
 Dialect: TypeAlias = Literal["notes", "iproute2"]
 DIALECTS: tuple[Dialect, ...] = ("notes", "iproute2")
@@ -44,6 +44,14 @@ class Daemon(Value):
     comment: str = ""
 
 
+class HereDocument(Value):
+    """A command that reads these lines: `<<END`. Variables in them are put in; nothing else in them is special."""
+
+    command: Run
+    lines: tuple[Word, ...]
+    comment: str = ""
+
+
 class Redirect(Value):
     """What a command prints goes to a file: `>`, or `>>` with `append`."""
 
@@ -69,7 +77,7 @@ class Assign(Value):
     comment: str = ""
 
 
-Statement: TypeAlias = Run | Pipe | Daemon | Redirect | Capture | Assign
+Statement: TypeAlias = Run | Pipe | Daemon | HereDocument | Redirect | Capture | Assign
 
 
 class Shell(Value):
@@ -80,23 +88,37 @@ class Shell(Value):
     look: tuple[Statement, ...] = ()
 
 
+def run_on(node: str, run: Run) -> Run:
+    """The same, on another node than where it is typed."""
+    return replace(run, argv=("labctl", "exec", node, "--", *run.argv))
+
+
+_END = "END"
+
+
+def _render_line(line: Word) -> str:
+    """A line of a here-document: as between double quotes, where the quotes themselves are nothing special."""
+    parts = line if isinstance(line, tuple) else (line,)
+    return "".join(f"${{{part.name}}}" if isinstance(part, Var) else _escape(part, "\\$`") for part in parts)
+
+
 def _render_word(word: Word) -> str:
     if isinstance(word, str):
         return shlex.quote(word)
     parts = word if isinstance(word, tuple) else (word,)
-    inside = "".join(f"${{{part.name}}}" if isinstance(part, Var) else _escape_in_double_quotes(part) for part in parts)
+    inside = "".join(f"${{{part.name}}}" if isinstance(part, Var) else _escape(part, '\\"$`') for part in parts)
     if len(parts) == 1 and isinstance(parts[0], Var):
         inside = f"${parts[0].name}"
     return f'"{inside}"'
 
 
-def _escape_in_double_quotes(text: str) -> str:
-    for special in ("\\", '"', "$", "`"):
+def _escape(text: str, specials: str) -> str:
+    for special in specials:
         text = text.replace(special, "\\" + special)
     return text
 
 
-def render_command(statement: Statement) -> str:
+def render_command(statement: Statement) -> str:  # noqa: PLR0911 (one for each kind of statement)
     """Spell one statement as bash reads it, without its comment."""
     match statement:
         case Run(argv):
@@ -105,6 +127,9 @@ def render_command(statement: Statement) -> str:
             return " | ".join(render_command(stage) for stage in stages)
         case Daemon(command):
             return f"{render_command(command)} </dev/null >/dev/null 2>&1"
+        case HereDocument(command, lines):
+            text = "".join(f"{_render_line(line)}\n" for line in lines)
+            return f"{render_command(command)} <<{_END}\n{text}{_END}"
         case Redirect(command, path, append):
             return f"{render_command(command)} {'>>' if append else '>'} {_render_word(path)}"
         case Capture(name, command):

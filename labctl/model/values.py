@@ -5,14 +5,19 @@ Apart from the ports themselves, which only the type checker needs: the CNI plug
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from labctl.model.value import Value
+
+if TYPE_CHECKING:
+    from labctl.model.lab import Place
 
 
 class Link(Value):
     """A network interface. `kind` is rtnetlink's (`bridge`, `veth`, …; empty for lo and hardware).
 
     `peer_index` is the index of the other end (IFLA_LINK), in the namespace that `peer_netns` numbers
-    (IFLA_LINK_NETNSID; None means this one).
+    (IFLA_LINK_NETNSID; None means this one). `group` is that of links (ip-link(8)); empty where it was not looked at.
     """
 
     index: int
@@ -25,6 +30,7 @@ class Link(Value):
     peer_netns: int | None = None
     hairpin: bool = False
     alias: str = ""
+    group: str = ""
 
 
 class Address(Value):
@@ -56,11 +62,16 @@ class Neighbour(Value):
 
 
 class FileInfo(Value):
-    """What is at a path: `file`, `folder`, `link` or `other`; what a link says, and if a file may be run."""
+    """What is at a path: `file`, `folder`, `link` or `other`; what a link says, and if a file may be run.
+
+    `owner` is a uid as the world numbers it, `size` a file's in bytes.
+    """
 
     kind: str
     target: str = ""
     executable: bool = False
+    owner: int = 0
+    size: int = 0
 
 
 class Completed(Value):
@@ -122,9 +133,60 @@ class CloudRoute(Value):
     description: str = ""
 
 
+class Heard(Value):
+    """What came of talking to a server: what it said (empty: nothing), and the error that ended it, if one did."""
+
+    text: str
+    why: str = ""
+    refused: bool = False
+
+
 class EchoResult(Value):
     """What came of a ping: answered, silence (believed only after a control was answered), or an error at once."""
 
     answered: bool
     why: str = ""
     measured: bool = True
+
+
+class NameAsk(Value):
+    """A question to a nameserver: `names`, complete ones, are asked in order until one has such records."""
+
+    source: Place
+    server: str
+    names: tuple[str, ...]
+    kind: str
+
+
+class NameAnswer(Value):
+    """What a nameserver said: the code (RFC 1035, section 4.1.1) and the records' data, as a zone file has them.
+
+    Without an answer the code is empty, and `why` says what came instead.
+    """
+
+    code: str
+    data: tuple[str, ...] = ()
+    why: str = ""
+
+
+class Standing(Value):
+    """A network namespace that stands: its number (an inode of nsfs), since when, and the address of its eth0.
+
+    `born` is in seconds since 1970: when the process that keeps it began, or, of one that has only a name, when it got
+    that name. `address` is empty where eth0 is missing or has none.
+    """
+
+    namespace: int
+    born: float
+    address: str = ""
+
+
+class MachineFacts(Value):
+    """What a node says of itself: all nodes of a lab are the same machine. `memory` is in KiB."""
+
+    release: str
+    system: str
+    architecture: str
+    processors: int
+    memory: int
+    boot: str

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect
 
+_LOOPBACK = "lo"
+
 
 class Guest(Value):
     """What a runtime makes before it calls a plug-in (ip-netns(8): `ip netns add`)."""
 
     guest: Container
+    loopback: bool = False
+    """Whether the runtime brings its loopback interface up too, as all do that start programs in it."""
 
     @property
     def key(self) -> str:
@@ -38,11 +42,20 @@ class Guest(Value):
             return Absent(f"{self.guest.node} has no container {self.guest.name} ({self.path})")
         if info.kind != "file" or not _is_namespace(kernel, self.guest):
             return Foreign(f"{self.path} on {self.guest.node} is no namespace that `ip netns add` made")
+        if self.loopback and not self._loopback_is_up(kernel):
+            return Present((f"lo of {self.guest.place} is down; expected up",))
         return Present()
+
+    def _loopback_is_up(self, kernel: Kernel) -> bool:
+        link = kernel.net(self.guest.place).link(_LOOPBACK)
+        return link is not None and link.up
 
     def apply(self, kernel: Kernel) -> None:
         """Make it."""
-        _ask(kernel, self.guest, "add")
+        if isinstance(self.observe(kernel), Absent):
+            _ask(kernel, self.guest, "add")
+        if self.loopback:
+            kernel.net(self.guest.place).set_up(_LOOPBACK)
 
     def revert(self, kernel: Kernel) -> None:
         """Delete it; gone already is success."""
@@ -53,8 +66,15 @@ class Guest(Value):
         """`ip netns`."""
         del dialect  # both say it alike
         name = self.guest.name
+        loopback = Run(
+            ("sudo", "ip", "-n", name, "link", "set", _LOOPBACK, "up"),
+            "its programs will speak to each other through its loopback interface",
+        )
         return Shell(
-            do=(Run(("sudo", "ip", "netns", "add", name), f"a container {name}, as a runtime makes it: no network"),),
+            do=(
+                Run(("sudo", "ip", "netns", "add", name), f"a container {name}, as a runtime makes it: no network"),
+                *((loopback,) if self.loopback else ()),
+            ),
             undo=(Run(("sudo", "ip", "netns", "del", name), f"take the container {name} away"),),
             look=(Run(("ip", "netns", "list")),),
         )

@@ -90,7 +90,18 @@ class GuestNetwork(Value):
         done = self._call(kernel, "DEL", SOURCE, {})
         if done.code != 0:
             raise KernelRefused(f"the plug-in could not take the network of {self.guest.name} away: {_said(done)}")
+        self._forget_neighbour(kernel)
         kernel.files(self.node.name).remove(self.path)
+
+    def _forget_neighbour(self, kernel: Kernel) -> None:
+        """Let the node's ARP table go of the container: the next one with its address has another MAC."""
+        try:
+            given = json.loads(kernel.files(self.node.name).read(self.path) or "")["ips"]
+            addresses = [str(each["address"]).partition("/")[0] for each in given]
+        except (ValueError, KeyError, TypeError, KernelRefused):
+            return  # it was not answered, or not kept: whoever asks too soon has to wait
+        for address in addresses:
+            kernel.net(self.node.place).forget_neighbour(address)
 
     def _call(self, kernel: Kernel, command: str, plugin: str, beside: dict[str, Any]) -> Completed:
         """Call the plug-in with the network's own configuration: what a learner wrote there shows as its drift."""
@@ -134,6 +145,10 @@ class GuestNetwork(Value):
             undo=(
                 read,
                 Pipe(ask["DEL"].stages, comment="DEL takes cable and address back"),
+                Run(
+                    ("sudo", "ip", "neigh", "flush", "dev", self.lab.bridge),
+                    "let ARP forget it: the next one with its address has another MAC",
+                ),
                 Run(("sudo", "rm", "-f", self.path), f"forget the answer for {name}"),
             ),
             look=(Run(("sudo", "ip", "netns", "exec", name, "ip", "addr")),),

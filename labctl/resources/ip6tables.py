@@ -29,7 +29,8 @@ class Ip6tablesRule(Value):
         return f"ip6tables:{self.node}/{self.table}/{self.chain}/{' '.join(self.match)}"
 
     @property
-    def _words(self) -> tuple[str, ...]:
+    def words(self) -> tuple[str, ...]:
+        """The words after `-A CHAIN`."""
         return (*self.match, "-j", self.target)
 
     def observe(self, kernel: Kernel) -> Seen:
@@ -38,22 +39,22 @@ class Ip6tablesRule(Value):
             rules = kernel.firewall(self.node, 6).table(self.table).of(self.chain)
         except (KernelRefused, CannotTell) as error:
             return Unknown(error.what, error.hint)
-        if any(rule.words == self._words for rule in rules):
+        if any(rule.words == self.words for rule in rules):
             return Present()
-        return Absent(f"no rule of {self.chain} for IPv6 says {' '.join(self._words)}")
+        return Absent(f"no rule of {self.chain} for IPv6 says {' '.join(self.words)}")
 
     def apply(self, kernel: Kernel) -> None:
         """Append it."""
-        kernel.firewall(self.node, 6).append(self.table, self.chain, self._words)
+        kernel.firewall(self.node, 6).append(self.table, self.chain, self.words)
 
     def revert(self, kernel: Kernel) -> None:
         """Delete it; gone already is success."""
-        kernel.firewall(self.node, 6).delete(self.table, self.chain, self._words)
+        kernel.firewall(self.node, 6).delete(self.table, self.chain, self.words)
 
     def shell(self, dialect: Dialect) -> Shell:
         """Spell it with ip6tables; both dialects say it alike."""
         del dialect
-        start, rule = ("sudo", "ip6tables", "-t", self.table), (self.chain, *self._words)
+        start, rule = ("sudo", "ip6tables", "-t", self.table), (self.chain, *self.words)
         return Shell(
             do=(Run((*start, "-A", *rule)),),
             undo=(Run((*start, "-D", *rule)),),

@@ -29,6 +29,7 @@ class IptablesRule(Value):
     `node_address` is the address that SNAT may put in to count as MASQUERADE; empty: SNAT does not count.
     `cluster_range` is where all pods live: traffic that goes there may keep its source. `uplink` is the node's link to
     the world: in place of `! -o BRIDGE`, a rule for what leaves by it counts.
+    `alone` is false on a node that others use too: a rule of theirs that does more than is wanted is their business.
     `comment` stands above the printed command.
     """
 
@@ -42,6 +43,7 @@ class IptablesRule(Value):
     comment: str = ""
     cluster_range: str = ""
     uplink: str = "eth0"
+    alone: bool = True
 
     @property
     def key(self) -> str:
@@ -62,7 +64,13 @@ class IptablesRule(Value):
             node_address=self.node_address,
             cluster_range=self.cluster_range,
             uplink=self.uplink,
+            alone=self.alone,
         )
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words after `-A CHAIN`."""
+        return self.wanted.words
 
     def observe(self, kernel: Kernel) -> Seen:
         """Tell whether the node's rules do the job for all packets that the rule is about."""

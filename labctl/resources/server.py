@@ -25,8 +25,8 @@ class Server(Value):
     """A program at a place, told by the port it listens on and by the words with which it was started.
 
     `address` is the one address that it may listen on; empty: all of the place's. `program` are the leading words that
-    tell it from others where not all of `argv` matter; the first is compared without its folder. `purpose` stands
-    above the printed command.
+    tell it from others where not all of `argv` matter; the first is compared without its folder. What is `needed` must
+    stand somewhere in its words then, whatever option hands it over. `purpose` stands above the printed command.
     """
 
     place: Place
@@ -36,12 +36,18 @@ class Server(Value):
     protocol: str = "tcp"
     address: str = ""
     program: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
     purpose: str = ""
 
     @property
     def key(self) -> str:
         """`server:master/a/serve-hostname`."""
         return f"server:{self.place}/{self.name}"
+
+    @property
+    def at(self) -> str:
+        """The node on which its commands are typed."""
+        return self.place.node
 
     def observe(self, kernel: Kernel) -> Seen:
         """Look who listens on the port, and whether it is this program."""
@@ -92,6 +98,9 @@ class Server(Value):
         words, wanted = program_words(listener.argv), program_words(self.argv)
         if not self.program and words != wanted:
             return f"{self.name} on {self.place} runs `{' '.join(words)}`; expected `{' '.join(wanted)}`"
+        lacking = next((each for each in self.needed if each not in " ".join(words)), "")
+        if lacking:
+            return f"{self.name} on {self.place} was started without {lacking}; expected it"
         addresses = (self.address,) if self.address else _ANYWHERE
         if listener.address not in addresses:
             where = self.address or "every address"

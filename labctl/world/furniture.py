@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +26,14 @@ WORLD_SCRATCH = (
     Scratch("/home", 64),
 )
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/etc", "/dev", "/proc", "/sys", "/var/lib", "/run")
-# Plug-ins and their configurations are a node's own: its pod range stands in them.
-HOST_SCRATCH = (Scratch("/run", 16), Scratch("/var/lib", 16), Scratch("/etc/cni", 1), Scratch("/opt/cni", 16))
+# Plug-ins and their configurations are a node's own: its pod range stands in them. So are its containers' own files.
+HOST_SCRATCH = (
+    Scratch("/run", 16),
+    Scratch("/var/lib", 16),
+    Scratch("/etc/cni", 1),
+    Scratch("/etc/netns", 1),
+    Scratch("/opt/cni", 16),
+)
 # Container runtimes keep images and containers in /var/lib, and in /run what runs.
 _FOR_RUNTIMES = {"/run": 64, "/var/lib": 512}
 
@@ -117,8 +124,15 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
         "labctl": _launcher(code, "labctl.__main__"),
         "gcloud": _launcher(code, "labctl.cli.gcloud"),
         "labnet": plugin_launcher(code),
+        "kubedns": _server_launcher(code, "labctl.kernel.kubedns", f"{sys.executable} -IB"),
         "serve-hostname": _server_launcher(code, "labctl.kernel.hostname_server"),
+        "kube-apiserver": _server_launcher(code, "labctl.api.server", f"{sys.executable} -IB"),
+        "measure-lookups": _server_launcher(code, "labctl.kernel.lookup_meter"),
     }
+    # The wheel's, where ./lab could install it; without it the world has the machine's own, if there is one.
+    kubectl = Path(sys.executable).with_name("kubectl")
+    if kubectl.is_file():
+        programs["kubectl"] = f'#!/bin/sh\nexec {shlex.quote(str(kubectl))} "$@"\n'
     if backend:
         for name in ("iptables", "iptables-save", "iptables-restore"):
             own = name.replace("iptables", f"iptables-{backend}")
@@ -142,15 +156,18 @@ def plugin_launcher(code: Path) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _server_launcher(code: Path, module: str) -> str:
-    """A program that goes on running: as an executable of its own, so that the list of processes names it."""
+def _server_launcher(code: Path, module: str, interpreter: str = "") -> str:
+    """A program that goes on running: as an executable of its own, so that the list of processes names it.
+
+    One that needs more than Python's own library names the `interpreter` of labctl's environment.
+    """
     lines = (
-        f"#!{Path(sys.executable).resolve()} -ISB",
+        f"#!{interpreter or f'{Path(sys.executable).resolve()} -ISB'}",
         "import sys",
         f"sys.path.insert(0, {str(code)!r})",
         f"from {module} import main",
         "",
-        "main()",
+        "sys.exit(main())",
     )
     return "".join(f"{line}\n" for line in lines)
 

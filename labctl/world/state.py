@@ -18,7 +18,7 @@ import sys
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from labctl.errors import KernelRefused
 
@@ -57,6 +57,20 @@ class Saved:
 
         lab = read_lab(self.topology)
         return localise(lab, self.node, self.cloud) if self.node else lab
+
+
+class HasRecord(Protocol):
+    """A world, or what was saved of one."""
+
+    @property
+    def record(self) -> WorldRecord:
+        """Who keeps it alive."""
+
+
+def world_id(world: HasRecord) -> str:
+    """What the journal calls a world: no other one has the same."""
+    record = world.record
+    return f"{record.boot}/{record.root.started}/{record.root.outside}"
 
 
 class State:

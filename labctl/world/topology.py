@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from labctl.errors import UsageError
 from labctl.model.lab import Container, Lab, Node, letters
+from labctl.model.objects import MY_POD
+from labctl.model.service import DNS_POD
 from labctl.model.value import replace
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,12}")
 # Likewise veth<name> on the node.
 _CONTAINER = re.compile(r"[a-z][a-z0-9-]{0,10}")
 _BRIDGE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
-_RESERVED = frozenset({"internet", "vpc", "all", "lab"})
+_RESERVED = frozenset({"internet", "vpc", "all", "lab", DNS_POD, MY_POD})
 _INTERFACES = frozenset({"lo", "eth0", "all", "default", "master"})
 # Network, bridge and broadcast address are nobody's.
 _TAKEN_ADDRESSES = 3

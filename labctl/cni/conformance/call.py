@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # timeout(1)'s own exit code for a command that it had to end.
 TIMED_OUT = 124
 KILLED = -9
+KILLED_BELOW = 137
+"""As a shell and timeout(1) tell that what they had started was killed."""
 _MOST = 1500
 # What is longer is no answer, and hundreds of them are held.
 _KEPT = 1 << 20
@@ -74,16 +76,22 @@ class Answer:
         variables = " ".join(
             f"{name}={value!r}" if " " in value or not value else f"{name}={value}" for name, value in self.variables
         )
-        came = {
-            TIMED_OUT: f"no end within {self.seconds} seconds",
-            KILLED: "output without end, upon which it was killed",
-        }.get(self.code, f"exit code {self.code}")
         said = "".join(
             f", {where} {_shorten(text.strip())}"
             for where, text in (("stdout", self.out), ("stderr", self.err))
             if text.strip()
         )
-        return f"sent {variables} with {_shorten(self.text) or 'an empty stdin'}; came {came}{said or ', no word'}"
+        return f"sent {variables} with {_shorten(self.text) or 'an empty stdin'}; came {self._end}{said or ', no word'}"
+
+    @property
+    def _end(self) -> str:
+        if self.killed and self.code in (KILLED, KILLED_BELOW):
+            return "nothing more: it was killed in the middle, on purpose"
+        ends = {
+            TIMED_OUT: f"no end within {self.seconds} seconds",
+            KILLED: "output without end, upon which it was killed",
+        }
+        return ends.get(self.code, f"exit code {self.code}")
 
     def expect_success(self, what: str) -> Answer:
         """Raise Failed unless it ended with 0."""

@@ -46,6 +46,7 @@ class Wanted(Value):
     node_address: str = ""
     cluster_range: str = ""
     uplink: str = ""
+    alone: bool = True
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -208,6 +209,8 @@ class Case(Value):
     @cached_property
     def rewriting(self) -> tuple[Leaf, ...]:
         """The candidates that also rewrite what stays on the bridge, between two addresses of the wanted source."""
+        if not self.wanted.alone:
+            return ()
         own = [term for term in self.wanted.reading.terms if term.dimension == "src"]
         found: list[Leaf] = []
         for term in self._kept_links:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 from labctl.errors import ForeignObject, KernelRefused
 from labctl.model.baseline import canonical
 from labctl.model.iptables_save import spell_words
+from labctl.model.kubeconfig import AUTHORITY_FILE, KEY_FILE, KUBECONFIG
 from labctl.model.lab import NETNS_FOLDER, Place
 from labctl.model.resource import Absent, Foreign, Present, Seen, Unknown
 from labctl.model.store import STATE_FOLDERS
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
 _MAIN = 254
 _BESIDE = "give the lab names and ranges of its own in a file: labctl down; labctl up --topology FILE"
-FOLDERS = (*STATE_FOLDERS, canonical(NETNS_FOLDER))
-"""Where the lab writes on the machine, and where it therefore looks before."""
+FILES = (*STATE_FOLDERS, KUBECONFIG, AUTHORITY_FILE, KEY_FILE)
+FOLDERS = (*FILES, canonical(NETNS_FOLDER))
+"""Where the lab writes on the machine, and where it therefore looks before: folders, and single files."""
 
 
 def _refuse(what: str, words: Sequence[str], baseline: Baseline) -> NoReturn:
@@ -127,9 +129,11 @@ class GuardedFiles(_Guarded):
 
     def remove(self, path: str) -> None:
         """Likewise; an old folder stays without a word: that it is there is nobody's mistake."""
-        if self._baseline.kind_of(path) != "folder":
+        if self._baseline.kind_of(path) == "folder":
+            return
+        if not any(each.startswith(f"{path}/") for each in FOLDERS):  # one above, which goes only if it is empty
             self._insist_on(path)
-            self._real.remove(path)
+        self._real.remove(path)
 
     def _insist_on(self, path: str) -> None:
         if self._baseline.kind_of(path):

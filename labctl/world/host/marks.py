@@ -7,6 +7,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labctl.model.kubeconfig import AUTHORITY_FILE, KEY_FILE, KUBECONFIG
+from labctl.model.naming import SERVICES_FOLDER
+from labctl.model.objects import MY_POD
 from labctl.model.service import DNS_POD
 from labctl.model.store import PLUGIN, RESULTS_FOLDER, store_folder
 
@@ -24,7 +27,7 @@ class Marks:
     def __init__(self, lab: Lab) -> None:
         """Of this lab."""
         node = lab.nodes[0]
-        self.names = {*(each.name for each in node.containers), lab.guest(node).name, DNS_POD}
+        self.names = {*(each.name for each in node.containers), lab.guest(node).name, DNS_POD, MY_POD}
         self.links = {lab.bridge, *(f"veth{name}" for name in self.names)}
         self._bridge = lab.bridge
         self._ranges = (lab.cluster_range, lab.service_range)
@@ -32,6 +35,9 @@ class Marks:
             re.escape(f"{store_folder(lab.network)}/"),
             re.escape(f"{RESULTS_FOLDER}/{lab.network}-"),
             rf"/(?:etc/cni/net\.d|opt/cni/bin)/[^/]*{PLUGIN}",
+            rf"/etc/netns/(?:{'|'.join(map(re.escape, self.names))})/",
+            re.escape(f"{SERVICES_FOLDER}/"),
+            *(rf"{re.escape(each)}$" for each in (KUBECONFIG, AUTHORITY_FILE, KEY_FILE)),
         )
 
     def has_range(self, text: str) -> bool:

@@ -5,13 +5,14 @@ It asks no step: a learner may have made half of something, or have broken it, a
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from labctl.errors import LabError
 from labctl.model.baseline import TABLES, canonical
 from labctl.model.iptables_save import spell_words
 from labctl.model.lab import NETNS_FOLDER
-from labctl.model.store import STATE_FOLDERS
+from labctl.world.host.guard import FILES, FOLDERS
 from labctl.world.host.marks import Marks
 from labctl.world.host.taking import walk
 
@@ -118,7 +119,7 @@ class Sweep:
 
     def _files(self) -> None:
         files = self._kernel.own.files(self._node.name)
-        for folder in STATE_FOLDERS:
+        for folder in FILES:
             found = [path for path, kind in walk(files, folder) if kind != "folder" and self._marks.has_path(path)]
             for path in found:
                 self._kernel.files(self._node.name).remove(path)
@@ -126,16 +127,12 @@ class Sweep:
             self._remove_empty(folder)
 
     def _remove_empty(self, folder: str) -> None:
-        """Remove what came since and holds nothing any more, from below; the folder above that came with it too."""
+        """Remove what came since and holds nothing any more, from below; the folders above that came with it too."""
         files = self._kernel.files(self._node.name)
-        above = folder.rpartition("/")[0]
         paths = [path for path, kind in walk(files, folder) if kind == "folder"]
-        for path in (*reversed(paths), above):
-            if self._baseline.kind_of(path) == "" and not files.names(path) and path not in ("/run", "/var/lib"):
-                if path == above:
-                    self._kernel.programs(self._node.place).run(("rmdir", path))
-                else:
-                    self._kernel.files(self._node.name).remove(path)
+        for path in (*reversed(paths), *map(str, PurePosixPath(folder).parents)):
+            if files.info(path) is not None and self._baseline.kind_of(path) == "" and not files.names(path):
+                files.remove(path)
 
     def _name_others(self) -> None:
         """What came since and is not the lab's, what was there before and is not any more."""
@@ -149,7 +146,7 @@ class Sweep:
             for rule in own.firewall(self._node.name).table(table).rules:
                 self.left.append(f"the rule -A {rule.chain} {spell_words(rule.words)} ({table})")
         files = own.files(self._node.name)
-        for folder in (canonical(NETNS_FOLDER), *STATE_FOLDERS):
+        for folder in FOLDERS:
             self.left += [f"the file {path}" for path, kind in walk(files, folder) if kind != "folder"]
         there = {link.index for link in self._kernel.net(self._node.place).links()}
         self.left += [

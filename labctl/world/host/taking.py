@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from labctl.model.baseline import POLICY, TABLES, Baseline, canonical
@@ -57,7 +58,7 @@ def _sysctls(files: Files) -> Iterator[tuple[str, str]]:
 
 def _folders() -> tuple[str, ...]:
     """The lab's folders, and those above that may be made with them; and where its own programs go."""
-    above = {folder.rpartition("/")[0] for folder in FOLDERS} - {"/run", "/var/lib"}
+    above = {str(parent) for folder in FOLDERS for parent in PurePosixPath(folder).parents}
     return (*sorted(above - set(FOLDERS)), *FOLDERS, *OWN_FOLDERS)
 
 

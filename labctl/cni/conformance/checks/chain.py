@@ -6,7 +6,8 @@ import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from labctl.cni.conformance.check import Failed, NotApplicable, must
+from labctl.cni.conformance.check import Failed, NotApplicable, must, should
+from labctl.cni.conformance.checks.check import FIRST_VERSION
 
 if TYPE_CHECKING:
     from labctl.cni.conformance.attachment import Attached
@@ -95,4 +96,20 @@ def _of_chain(attached: Attached) -> dict[str, Any]:
     return result
 
 
-CHECKS: tuple[Check, ...] = (_passes_on, _passes_routes, _keeps_indexes, _deletes)
+@should(
+    "CHN-05",
+    "2 CHECK",
+    "CHECK takes a prevResult in which others have interfaces and addresses too: only its own are its business.",
+)
+def _checks(bench: Bench) -> None:
+    bench.need_version(FIRST_VERSION, "CHECK")
+    first = bench.attach()
+    network = first.attachment.network.changed(prevResult=first.result)
+    attachment = replace(first.attachment, interface="net1", network=network)
+    answer = bench.call("ADD", attachment)
+    if answer.code != 0:
+        raise NotApplicable("ADD with a prevResult does not work (see CHN-01)")
+    bench.check(bench.keep(attachment, answer)).expect_success("CHECK with the result of a chain failed")
+
+
+CHECKS: tuple[Check, ...] = (_passes_on, _passes_routes, _keeps_indexes, _deletes, _checks)

@@ -127,8 +127,8 @@ def _reservation(bench: Bench, attached: Attached, before: Snapshot) -> str:
     if not files:
         raise NotApplicable("no file in /var/lib/cni names the container")
     quoted = " ".join(map(shlex.quote, files))
-    bench.do(f"rm -rf /run/kept && mkdir /run/kept && cp --parents {quoted} /run/kept && rm {quoted}")
-    return "cp -r /run/kept/. /"
+    bench.do(f"rm -rf /run/kept && mkdir /run/kept && cp -P --parents {quoted} /run/kept && rm {quoted}")
+    return "cp -rP /run/kept/. /"
 
 
 _CASES = (
