@@ -79,13 +79,31 @@ def find_marked(mark: str) -> tuple[Identity, ...]:
 
 
 def mark_of(pid: int) -> dict[str, str]:
-    """The mark in the environment of a process, as what it starts is to have it; nothing where there is none."""
+    """What the programs of a world have in their environment that is this machine itself, by its first process.
+
+    They are found by it when the world goes, and those that are labctl's own find the world.
+    """
     with suppress(OSError):
         for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
             name, _, value = os.fsdecode(entry).partition("=")
             if name == KEEPER:
-                return {name: value}
+                return {name: value, "LABCTL_WORLD": "host", "LABCTL_HOME": value}
     return {}
+
+
+def find_programs(pid: int, folder: str) -> tuple[Identity, ...]:
+    """Find the processes that run a program of this folder, and see the same file system as another process."""
+    found = []
+    with suppress(OSError):
+        there = Path(f"/proc/{pid}/ns/mnt").stat()
+        for process in Path("/proc").iterdir():
+            if process.name.isdecimal():
+                with suppress(OSError):
+                    words = (process / "cmdline").read_bytes().split(b"\0")
+                    is_one = any(word.startswith(os.fsencode(f"{folder}/")) for word in words)
+                    if is_one and os.path.samestat((process / "ns/mnt").stat(), there):
+                        found += [each for each in (identify(int(process.name)),) if each]
+    return tuple(found)
 
 
 def find_lodgers(pid: int) -> tuple[Identity, ...]:

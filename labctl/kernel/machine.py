@@ -17,6 +17,7 @@ from labctl.kernel.identity import (
     boot_id,
     find_lodgers,
     find_marked,
+    find_programs,
     is_alive,
     is_ending,
     kill_and_wait,
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 
 
 def _end_containers(record: WorldRecord) -> None:
-    """End the containers of a world without a pid namespace, and whoever lives in them: nobody else would."""
+    """End the containers of a world without a pid namespace, whoever lives in them, and the lab's own programs."""
+    for each in find_programs(record.root.outside, process.FOLDER):
+        kill_and_wait(each)
     containers = [keeper for place, keeper in record.keepers if "/" in place]
     for keeper in containers:
         own = Identity(keeper.outside, keeper.started, record.boot)

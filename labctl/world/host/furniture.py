@@ -9,18 +9,18 @@ from labctl.world.furniture import BIN, texts
 from labctl.world.state import INSIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from labctl.model.baseline import Baseline
     from labctl.model.lab import Node
     from labctl.model.ports import Kernel
+    from labctl.model.world import Text
 
 CONTAINERS = "/run/labctl/containers"
 OWN_FOLDERS = (str(INSIDE), CONTAINERS.rpartition("/")[0])
 """What must not be there before: all of it goes with the lab."""
 _OWNER = f"{INSIDE}/made-by"
-# The real ones, or none: this is no sandbox.
-_LEFT_OUT = ("gcloud", "sudo")
 
 
 def refuse_others(kernel: Kernel, node: Node, baseline: Baseline) -> None:
@@ -39,15 +39,20 @@ def refuse_others(kernel: Kernel, node: Node, baseline: Baseline) -> None:
             raise ForeignObject(f"{whose}; nothing was changed", hint)
 
 
-def furnish(kernel: Kernel, node: Node, code: Path, backend: str, mark: str) -> None:
+def programs(code: Path, backend: str, *, has_sudo: bool) -> tuple[Text, ...]:
+    """The small programs that a machine gets: not the sandbox's gcloud, and no `sudo` beside a real one."""
+    left_out = {"gcloud", *(("sudo",) if has_sudo else ())}
+    return tuple(text for text in texts(code, backend) if text.path.rpartition("/")[2] not in left_out)
+
+
+def furnish(kernel: Kernel, node: Node, wanted: Iterable[Text], mark: str) -> None:
     """Write it all; what is there already is written over."""
     files = kernel.files(node.name)
     for folder in (str(BIN), CONTAINERS):
         files.make_folder(folder)
     files.write(_OWNER, mark)
-    for text in texts(code, backend):
-        if text.path.rpartition("/")[2] not in _LEFT_OUT:
-            files.write(text.path, text.content, text.mode)
+    for text in wanted:
+        files.write(text.path, text.content, text.mode)
     for container in node.containers:
         files.write(f"{CONTAINERS}/{container.name}", f"{kernel.namespace_path(container.place)}\n")
 

@@ -17,7 +17,7 @@ from labctl.errors import KernelRefused, UsageError
 from labctl.model.lab import NETNS_FOLDER
 from labctl.model.world import PAUSE, BootPlan, Host
 from labctl.world.host.choice import CLOUDS, choose
-from labctl.world.host.furniture import clear, furnish, refuse_others
+from labctl.world.host.furniture import clear, furnish, programs, refuse_others
 from labctl.world.host.guard import GuardedKernel
 from labctl.world.host.kept import BASELINE, Kept, keep, load
 from labctl.world.host.marks import lab_files
@@ -231,7 +231,9 @@ class HostWorld:
                 keep(self._state, kept)
             if sweep:
                 self._sweep(_guard(kernel, lab, baseline), kept)
-            furnish(kernel, node, CODE, self._environment.get("LABCTL_IPTABLES", ""), self._state.mark)
+            backend = self._environment.get("LABCTL_IPTABLES", "")
+            has_sudo = self._machine.find_tool("sudo") is not None
+            furnish(kernel, node, programs(CODE, backend, has_sudo=has_sudo), self._state.mark)
             prepare(kernel, node, self._tell)
         finally:
             session.close()
