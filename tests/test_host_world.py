@@ -46,25 +46,14 @@ def test_the_words_of_the_host_world(kept: HostUnderTest) -> None:
     assert kept.labctl("down").out == "there was no lab on this machine\n"
 
 
-@pytest.mark.parametrize(
-    ("topology", "words", "code", "said"),
-    [
-        ("", ("--as", "nobody"), 2, "there is no node 'nobody'"),
-        ("s/10.128.0.2/10.128.0.9/; s/master/other/", (), 2, "is none of the topology's nodes: other (10.128.0.9)"),
-        ("s/10.128.0.2/10.128.0.9/; s/master/other/", ("--as", "other"), 0, "10.128.0.9, the address of other, is not"),
-        # The name of the machine is good enough.
-        ("s/10.128.0.2/10.128.0.9/", (), 0, "this machine is master (10.128.0.9)"),
-        ("", ("--cloud", "azure"), 2, "--cloud azure is not known"),
-        ("", ("--privileged",), 2, "a privileged world is no world of this machine's own"),
-    ],
-)
-def test_which_node_this_machine_is(
-    kept: HostUnderTest, topology: str, words: tuple[str, ...], code: int, said: str
-) -> None:
-    kept.type(f"sed '{topology}' '{DEFAULT}' >/root/plan.toml")
-    plan = ("--topology", "/root/plan.toml") if topology else ()
-    done = kept.labctl("up", *plan, *words, code=code)
-    assert said in done.out + done.err
+def test_a_machine_that_is_not_in_the_plan_is_told_so(kept: HostUnderTest) -> None:
+    kept.type(f"sed 's/10.128.0.2/10.128.0.9/; s/master/other/' '{DEFAULT}' >/root/plan.toml")
+    said = kept.labctl("up", "--topology", "/root/plan.toml", code=2)
+    assert "is none of the topology's nodes: other (10.128.0.9), worker (10.128.0.3)" in said.err
+    assert "labctl up --as NAME" in said.err
+    said = kept.labctl("up", "--topology", "/root/plan.toml", "--as", "other")
+    assert "10.128.0.9, the address of other, is not one of this machine's" in said.err
+    assert "another kind stands already" in kept.labctl("up", "--as", "worker", code=2).err
 
 
 def test_old_values_come_back(kept: HostUnderTest) -> None:
