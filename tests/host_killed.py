@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from labctl.model.world import Session as Entered
 
-STEPS = Course(builtin_folder()).numbers
+# Later ones have programs that take their time to start.
+FIRST_STEPS = Course(builtin_folder()).numbers[:9]
 
 
 class _Doomed:
@@ -73,7 +74,7 @@ def kill_in_down(home: Path, at: int) -> bool:
     session = Session(home)
     if session.host.find() is None:
         session.host.up(spread(None, None))
-        _put_back(session, STEPS[-1])
+        _put_back(session, FIRST_STEPS[-1])
     return _dies(_doomed(home, at).host.down)
 
 

@@ -1,6 +1,6 @@
 """Power cut in the middle: `kill -9` at a few operations of `up`, of steps and of `down`; then `reset`, or `down`.
 
-All operations, each: benchmarks/faults.
+All operations, each: benchmarks/faults host.
 """
 
 from __future__ import annotations
@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labctl.engine.course import Course, builtin_folder
 from tests.host_killed import kill_in_down, kill_in_step, kill_in_up
 
 if TYPE_CHECKING:
     from tests.host_under_test import HostUnderTest
 
 pytestmark = [pytest.mark.machine, pytest.mark.anybody]
-
-STEPS = Course(builtin_folder()).numbers
 
 
 @pytest.mark.parametrize("at", [1, 10])
