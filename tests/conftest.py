@@ -15,6 +15,7 @@ from tests.host_under_test import NEIGHBOURS, OTHERS, HostUnderTest
 from tests.lab_under_test import LabUnderTest
 from tests.machine_state import differences
 from tests.packet_scene import set_up_scene
+from tests.references import References
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +78,14 @@ def kept(machine: HostUnderTest) -> Iterator[HostUnderTest]:
     if machine.around.kernel.files(machine.node.name).info(f"{machine.home}/baseline.json"):
         machine.labctl("down")
     assert "\n".join(differences(before, machine.state())) == ""
+
+
+@pytest.fixture(scope="session")
+def references(tmp_path_factory: pytest.TempPathFactory) -> References:
+    """Pictures of labs in which nothing but the steps was ever done."""
+    base = tmp_path_factory.getbasetemp()
+    # pytest-xdist gives each of its processes a folder below the one of the run.
+    return References((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "references")
 
 
 @pytest.fixture

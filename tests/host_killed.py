@@ -7,7 +7,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from labctl.cli.overview import put_back
+from labctl.cli.putting_back import put_back
 from labctl.cli.session import Session
 from labctl.engine.course import Course, builtin_folder
 from labctl.engine.hands import NetlinkHands

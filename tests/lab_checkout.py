@@ -58,7 +58,8 @@ except FileNotFoundError:
 else:
     open(base + "/began", "w").close()
     open(base + "/gate").close()
-if "PIP_FAILS" in os.environ: sys.exit("ERROR: no such package")
+fails = os.environ.get("PIP_FAILS")
+if fails == "yes" or fails and sys.argv[-1].endswith(fails): sys.exit("ERROR: no such package")
 """
 
 # In place of Python: makes an environment in a tenth of a second where pip's own would take five; Python otherwise.

@@ -65,6 +65,7 @@ class LabUnderTest:
         self.session = Session(self.home)
         with self.session.locked("test"):
             self.world = self.session.sandbox.up(self._topology, self._kind)
+        self._stack.callback(self.session.close)
         self._stack.callback(self.session.sandbox.down)
         self.enter()
         return self
@@ -78,6 +79,13 @@ class LabUnderTest:
         self._stack.callback(agent.close)
         self.kernel: Kernel = agent.kernel
         self.survey = Survey(self.session.course, self.world.lab, self.kernel)
+
+    def enter_anew(self) -> None:
+        """Go on in the world that has taken the place of the one before."""
+        world = self.session.sandbox.find()
+        assert world is not None
+        self.world = world
+        self.enter()
 
     @property
     def lab(self) -> Lab:

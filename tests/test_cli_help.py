@@ -12,14 +12,17 @@ from click.shell_completion import ShellComplete
 
 from labctl.cli.app import make_app
 from labctl.cli.commands import split_help
-from tests.lab_under_test import labctl_command, run_labctl
+from tests.lab_under_test import STEPS, labctl_command, run_labctl
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 APP = make_app()
-COMMANDS = ("up", "down", "status", "reset", "doctor", "demo", "step", "explain", "shell", "exec", "snapshot", "cni")
-LATER = ("learn", "watch", "hint", "trace", "diagram", "drill", "course", "checkpoint", "report")
+COMMANDS = (
+    *("up", "down", "status", "reset", "doctor", "demo", "step", "hint", "explain"),
+    *("shell", "exec", "snapshot", "checkpoint", "report", "cni"),
+)
+LATER = ("learn", "watch", "trace", "diagram", "drill", "course")
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
@@ -87,15 +90,18 @@ def _completed(monkeypatch: pytest.MonkeyPatch, home: Path, words: str) -> list[
     ("words", "offers"),
     [
         ("st", ["status", "step"]),
-        ("step ", ["0", "1", "2", "3", "4", "5", "6", "7", "8", "all"]),
-        ("step 5-", ["5-5", "5-6", "5-7", "5-8"]),
+        ("step ", [*map(str, STEPS), "all"]),
+        ("step 5-", [f"5-{number}" for number in STEPS[5:]]),
         ("step 3 --node ", ["master", "worker", "all"]),
         ("step 3 --via ", ["netlink", "shell"]),
         ("reset --node w", ["worker"]),
         ("shell ", ["master", "worker", "internet", "vpc"]),
         ("shell master/", ["master/a", "master/b"]),
         ("exec worker/c", ["worker/c"]),
-        ("explain ", ["cni"]),
+        ("explain ", ["cni", "components"]),
+        ("checkpoint r", ["restore", "remove"]),
+        ("checkpoint restore ", []),
+        ("report --format j", ["json", "junit"]),
     ],
 )
 def test_tab_offers(monkeypatch: pytest.MonkeyPatch, home: Path, words: str, offers: list[str]) -> None:

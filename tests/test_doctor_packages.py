@@ -1,5 +1,6 @@
 """Missing tools, as the doctor sees them: who needs one, and what to type on which distribution."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,17 @@ def test_one_command_of_this_distribution_cures_all_missing_tools(os_release: st
     assert complaint.hint == command
     assert list_cures(facts, diagnose(facts).values()) == (("brctl, ping", command),)
     assert diagnose(facts)["tool_brctl"].cure in (command.replace(" iputils-ping", ""), command.replace(" iputils", ""))
+
+
+def test_kubectl_comes_with_lab_and_is_not_needed() -> None:
+    needs = find_needs(Course(builtin_folder()), read_lab(spread(None, None)))
+    facts = make_facts("kubectl", "jq", steps=needs)
+    check = diagnose(facts)["tool_kubectl"]
+    assert (check.needed, check.state, check.cure) == (False, "missing", "./lab doctor --fix")
+    assert re.fullmatch(r"steps? [\d, and]+ needs? it", check.why)
+    assert ("kubectl", "./lab doctor --fix") in list_cures(facts, diagnose(facts).values())
+    assert not [fix for fix in find_fixes(facts, diagnose(facts).values()) if "kubectl" in str(fix.command)]
+    assert conclude(make_facts("kubectl")) is None
 
 
 @pytest.mark.parametrize(

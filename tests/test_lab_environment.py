@@ -118,6 +118,21 @@ def test_what_pip_cannot_get_is_an_error_and_the_next_run_mends_it(checkout: Che
     assert checkout.run().code == 7
 
 
+def test_kubectl_is_not_insisted_on_and_doctor_fix_tries_again(checkout: Checkout) -> None:
+    answer = checkout.run(PIP_FAILS="requirements-kubectl.lock")
+    assert answer.code == 7
+    assert "lab: kubectl could not be had: the lab works without it" in answer.err
+    assert "ERROR" not in answer.err
+    before = checkout.calls("pip")
+    assert checkout.run("doctor").err == ""
+    assert checkout.calls("pip") == before
+    answer = checkout.run("doctor", "--fix")
+    assert answer.report["arguments"] == ["doctor", "--fix"]
+    assert [call.rpartition("/")[2] for call in checkout.calls("pip")[len(before) :]] == ["requirements-kubectl.lock"]
+    write_program(checkout.environment / "bin" / "kubectl", "")
+    assert checkout.run("doctor", "--fix").err == ""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_after_an_end_half_way_the_next_run_mends_it(checkout: Checkout, number: signal.Signals) -> None:
     checkout.hold_pip()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.machine
 
+WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -24,8 +25,8 @@ def _section(text: str, heading: str) -> str:
     return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
-def _run(script: str, home: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "LABCTL_HOME": str(home), "COLUMNS": "80"}
+def _run(script: str, home: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LABCTL_HOME": str(home), "COLUMNS": "80", **more}
     return subprocess.run(
         ("bash", "-e", "-o", "pipefail", "-c", script),
         capture_output=True,
@@ -59,6 +60,36 @@ def test_the_two_commands_of_the_readme_are_there(home: Path) -> None:
     done = _run(commands[0], home)
     assert done.returncode == 0, done.stderr
     assert "as claimed" in done.stdout
+
+
+@pytest.mark.anybody
+def test_the_week_of_a_class_works_as_typed(home: Path, tmp_path: Path) -> None:
+    text = (ROOT / "docs/instructors.md").read_text(encoding="utf-8")
+    blocks = _BLOCK.findall(text)
+    days = [line[3:].partition(":")[0] for line in text.splitlines() if line.startswith("## ")]
+    assert days == ["Before the class", *WEEK, "When two instruct"]
+    person = tmp_path / "person"
+    person.mkdir()
+    done = _run("".join(blocks), home, HOME=str(person))
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+        for said in (
+            "step 0 on master: done",
+            "the lab is as after step 3",
+            "master is as after step 3",
+            "the lab is as saved: tuesday",
+            "the lab is as saved: thursday",
+            "removed exercise",
+            "labctl report: anna",
+            "the world is gone",
+        ):
+            assert said in done.stdout, done.stdout
+        assert "anna: step" not in done.stdout
+        assert {each.name for each in (person / "class").iterdir()} == {
+            "anna.html", "anna.report.json", "anna.xml", "thursday.json",
+        }  # fmt: skip  # a list
+    finally:
+        run_labctl(home, "down")
 
 
 def test_the_readme_names_every_step(home: Path) -> None:

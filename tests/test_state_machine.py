@@ -20,6 +20,7 @@ from labctl.model.resource import Absent, Present
 from tests.faulty_kernel import FaultyAgent, failure_of
 from tests.lab_under_test import STEPS as NUMBERS
 from tests.lab_under_test import LabUnderTest
+from tests.mischief import TAMPERING
 
 if TYPE_CHECKING:
     from labctl.engine.runner import Runner
@@ -28,38 +29,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.machine
 
-# Single commands that a person may type on the master, whatever stands.
-TAMPERING = (
-    "ip link set cni0 down",
-    "ip link del cni0",
-    "ip addr flush dev cni0",
-    "ip addr add 10.244.0.1/16 dev cni0",
-    "ip addr add 10.244.1.1/24 dev cni0",
-    "rm -f /var/lib/cni/networks/k8s/reserved",
-    "sed -i '/ [ac]$/d' /var/lib/cni/networks/k8s/reserved",
-    "echo 10.244.0.200 a >>/var/lib/cni/networks/k8s/reserved",
-    "ln -sfT /proc/1/ns/net /run/netns/a",
-    "rm -f /run/netns/*",
-    "ip link del vetha",
-    "ip link set vetha nomaster",
-    "ip -n a link set eth0 name eth1",
-    "ip -n a addr flush dev eth0",
-    "ip -n a route replace default dev eth0",
-    "echo {} >/var/lib/cni/results/k8s-a-eth0",
-    "rm -rf /var/lib/cni",
-    "iptables -F FORWARD",
-    "iptables -P FORWARD ACCEPT",
-    "iptables -A FORWARD -s 10.244.0.0/24 -j ACCEPT",
-    "iptables -t nat -F",
-    "iptables -t nat -A POSTROUTING -s 10.244.0.0/24 -j MASQUERADE",
-    "gcloud compute routes delete k8s-master --quiet",
-    "gcloud compute routes create mine --destination-range 10.244.1.0/24 --network k8s --next-hop-address 10.128.0.2",
-    "kubectl config use-context lab",
-    "kubectl config delete-context my-context",
-    "kubectl config set-context mine --cluster=lab",
-    "rm -rf /root/.kube",
-    "echo {} >/root/.kube/config",
-)
 STEPS = st.sampled_from(NUMBERS)
 WHO = st.integers(0, 1)
 

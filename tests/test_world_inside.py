@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.machine
 
 
-@pytest.mark.parametrize("command", ["up", "down", "reset", "reset --to 3", "demo", "up --nodes 3"])
+@pytest.mark.parametrize(
+    "command", ["up", "down", "reset", "reset --to 3", "demo", "up --nodes 3", "checkpoint save monday"]
+)
 def test_what_takes_away_the_ground_is_refused_inside(lab: LabUnderTest, command: str) -> None:
     said = shell_inside(lab, "master", f"labctl {command}")
     assert said.code == 2

@@ -17,24 +17,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Commands that have commands of their own: the module of each of these, and what the help says of them all.
-_WITHIN = {"cni": {"install": "cni", "uninstall": "cni", "show": "cni", "conformance": "cni_conformance"}}
+_WITHIN = {
+    "checkpoint": dict.fromkeys(("save", "restore", "list", "remove"), "checkpoint"),
+    "cni": {"install": "cni", "uninstall": "cni", "show": "cni", "conformance": "cni_conformance"},
+}
 _ABOUT = {
+    "checkpoint": """Keep the lab's state; make it again here, in another world of the plan, on another machine.
+
+What a snapshot shows is kept: links, addresses, routes, rules, files, servers of the steps, routes of the cloud.
+
+Examples:
+    labctl checkpoint save monday
+    labctl checkpoint restore monday
+    labctl checkpoint list
+""",
     "cni": """The plug-in labnet on the lab's nodes; and a check of any plug-in against the specification.
 
 Examples:
     labctl cni install
     labctl cni show
     labctl cni conformance /usr/lib/cni/bridge --ipam /usr/lib/cni
-"""
+""",
 }
 _MODULES = {
     **dict.fromkeys(GROUPS["THE LAB"], "lab_commands"),
     **dict.fromkeys(GROUPS["STEPS"], "step_command"),
     **dict.fromkeys(GROUPS["BY HAND"], "by_hand"),
     "doctor": "doctor",
+    "report": "report",
+    "hint": "hint",
 }
 _HELP_NAMES = {"help_option_names": ["-h", "--help"]}
-_FUNCTIONS = {"exec": "execute"}  # a name that Python has for itself
+_FUNCTIONS = {"exec": "execute", "list": "list_"}  # names that Python has for itself
 # What stands behind `exec NODE` is another command's: its options are not ours.
 _SETTINGS = {"exec": {"ignore_unknown_options": True, "allow_interspersed_args": False}}
 
@@ -63,7 +77,7 @@ def _find(name: str) -> Callable[..., None] | Commands:
         groups = {"COMMANDS": tuple(within)}
         return Commands(
             groups,
-            lambda each: _load(within[each], each),
+            lambda each: _load(within[each], _FUNCTIONS.get(each, each)),
             {},
             name=name,
             help=_ABOUT[name],

@@ -47,6 +47,12 @@ def topics(incomplete: str) -> list[str]:
     return _fitting(incomplete, session.course.topics) if session else []
 
 
+def checkpoints(incomplete: str) -> list[str]:
+    """Names of checkpoints."""
+    session = _session()
+    return _fitting(incomplete, session.checkpoints.names()) if session else []
+
+
 def _session() -> Session | None:
     from labctl.cli.session import Session
 

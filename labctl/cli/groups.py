@@ -2,8 +2,8 @@
 
 GROUPS = {
     "THE LAB": ("up", "down", "status", "reset", "doctor", "demo"),
-    "STEPS": ("step", "explain"),
-    "BY HAND": ("shell", "exec", "snapshot"),
+    "STEPS": ("step", "hint", "explain"),
+    "BY HAND": ("shell", "exec", "snapshot", "checkpoint", "report"),
     "CNI": ("cni",),
 }
 COMMANDS = tuple(name for names in GROUPS.values() for name in names)

@@ -30,6 +30,9 @@ def up(
     nodes: Annotated[int | None, typer.Option(help="How many nodes (1 to 50).")] = None,
     containers: Annotated[int | None, typer.Option(help="How many containers on each (1 to 200).")] = None,
     topology: Annotated[Path | None, typer.Option(metavar="FILE", help="An address plan of your own (TOML).")] = None,
+    seed: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Draw addresses and names from it: a plan for one learner.")
+    ] = None,
     *,
     privileged: Annotated[bool, typer.Option("--privileged", help="Root only: without a user namespace.")] = False,
     cloud: Annotated[
@@ -52,19 +55,16 @@ def up(
         labctl up
         labctl up --nodes 5 --containers 20
         labctl up --topology class.toml
+        labctl up --seed anna
         labctl up --world host --topology class.toml
         labctl up --world host --as worker --cloud gcloud
     """
-    from labctl.world.topology import read_file, spread
-
-    if topology is not None and (nodes is not None or containers is not None):
-        raise UsageError("--topology excludes --nodes and --containers", "say how many in the file")
+    document = _plan(topology, nodes, containers, seed)
     session = Session()
     session.outside_only("up")
     if (cloud or name) and not session.on_host:
         raise UsageError("--cloud and --as go with --world host only", "labctl up --world host --as NAME")
-    asked = topology is not None or nodes is not None or containers is not None
-    document = read_file(topology) if topology else spread(nodes, containers)
+    asked = any(each is not None for each in (topology, nodes, containers, seed))
     with session.locked("up"):
         world = session.sandbox.find()
         if world is None:
@@ -95,18 +95,30 @@ def _names(things: Iterable[Node | Container]) -> list[str]:
     return [each.name for each in things]
 
 
+def _plan(topology: Path | None, nodes: int | None, containers: int | None, seed: str | None) -> Document:
+    from labctl.world.seed import draw
+    from labctl.world.topology import read_file, spread
+
+    if topology is None:
+        document = spread(nodes, containers)
+        return document if seed is None else draw(seed, document)
+    if any(each is not None for each in (nodes, containers, seed)):
+        raise UsageError("--topology excludes --nodes, --containers and --seed", "say it in the file")
+    return read_file(topology)
+
+
 def _make(session: Session, document: Document, *, asked: bool, kind: Kind, host: tuple[str, str]) -> World:
     lost = session.sandbox.lost()
     node, cloud = host
     if lost is not None and not asked:
         tell("the world was gone (a reboot?); it comes back empty: labctl reset --to N brings steps back")
         document, node, cloud = lost.topology, node or lost.node, cloud or lost.cloud
-    journal = session.journal  # a journal that cannot be written is said before there is a world
+    _ = session.journal  # a journal that cannot be written is said before there is a world
     count = sum(len(node["containers"]) for node in document["node"])
     with ticking(f"making the world: {len(document['node'])} nodes, {count} containers …"):
         up = session.sandbox.up
         world = session.host.up(document, kind, node, cloud) if session.on_host else up(document, kind)
-    journal.add(world_id(world), "up")
+    session.note_up(world)
     return world
 
 
@@ -134,7 +146,7 @@ def down(*, as_json: _Json = False) -> None:
         if world is not None:
             session.journal.add(world_id(world), "down")
     if session.on_host:
-        from labctl.cli.overview import tell_swept
+        from labctl.cli.putting_back import tell_swept
 
         tell_swept(session.host)
     if as_json:
@@ -176,7 +188,7 @@ def reset(
         labctl reset --to 3
         labctl reset --to 3 --node worker
     """
-    from labctl.cli.overview import put_back
+    from labctl.cli.putting_back import put_back
 
     session = Session()
     session.outside_only("reset")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.engine.events import Did, Doing, TookBack
+from labctl.engine.course import nodes_of, where
+from labctl.engine.events import Did, Doing, Finished, Started, TookBack
 from labctl.engine.report import Outcome
+from labctl.world.state import world_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from labctl.cli.session import Session
     from labctl.engine.events import Event, Listener
     from labctl.engine.journal import Journal
     from labctl.engine.report import StepReport
+    from labctl.model.lab import Node
+    from labctl.model.step import Lesson
 
 
 class Recorder:
@@ -31,7 +36,38 @@ class Recorder:
                 self._journal.add(self._world, "did", what=f"{action} {resource.key}")
             case TookBack(resource, error):
                 self._journal.add(self._world, "took_back", what=error or resource.key)
+            case Finished(report, changed, undo=False) if changed:
+                record_applied(self._journal, self._world, ((report.lesson.number, report.node),), "apply")
         self._on(event)
+
+
+class Ticks:
+    """A listener that says, on one line, on which step is worked."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """`say` shows the line."""
+        self.say = say
+
+    def __call__(self, event: Event) -> None:
+        """Hear one event."""
+        if isinstance(event, Started):
+            verb = "undoing" if event.undo else "doing"
+            self.say(f"{verb} step {event.lesson.number} on {event.node} …")
+
+
+def record_applied(journal: Journal, world: str, steps: Iterable[tuple[int, str]], by: str) -> None:
+    """Note what the tool did, and not a hand: `apply`, `reset` or `checkpoint`. Before it is noted that it holds."""
+    for number, node in steps:
+        journal.add(world, "applied", number, node, by)
+
+
+def record_hint(session: Session, lessons: Iterable[Lesson], nodes: tuple[Node, ...], what: str) -> None:
+    """Note that help was shown; where there is no world yet, nothing is being learnt, and nothing made for it."""
+    saved = session.state.load()
+    if saved is not None:
+        for lesson in lessons:
+            for node in nodes_of(lesson, session.lab, nodes):
+                session.journal.add(world_id(saved), "hinted", lesson.number, where(lesson, node), what)
 
 
 def record_standing(journal: Journal, world: str, reports: Iterable[StepReport]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from labctl.cli.called import lesson_as_called
-from labctl.cli.progress import Recorder, record_standing
+from labctl.cli.progress import Recorder, record_hint, record_standing
 from labctl.cli.scripts import print_pending, script_of
 from labctl.cli.tally import Tally, spelling_interruptions
 from labctl.engine.course import nodes_of
@@ -15,6 +15,7 @@ from labctl.engine.hands import NetlinkHands, ShellHands
 from labctl.engine.planner import plan_steps
 from labctl.engine.report import Outcome, exit_code
 from labctl.engine.runner import Runner
+from labctl.engine.todo import add_needed
 from labctl.engine.undoer import Undoer
 from labctl.model.resource import Foreign
 from labctl.world.state import world_id
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from labctl.model.lab import Node
     from labctl.model.shell import Dialect
     from labctl.model.step import Lesson
-
-
-# What is to be done, in order: a step, and the nodes on which it is.
-Todo: TypeAlias = "dict[Lesson, tuple[Node, ...]]"
 
 
 class Run:
@@ -61,6 +58,9 @@ class Run:
             for node in nodes_of(self._lessons[0], survey.lab, self._nodes):
                 survey.require(self._lessons[0], node)
             reports = survey.reports(self._lessons, self._nodes)
+            for report in reports:
+                number = report.lesson.number
+                self._session.journal.add(self._world, "verified", number, report.node, str(report.outcome))
             self._note(reports)
         if self._as_json:
             print(json.dumps([report.as_json() for report in reports], indent=1))
@@ -108,7 +108,7 @@ class Run:
         with spelling_interruptions(tally), self._survey("--apply") as survey:
             todo = {lesson: nodes_of(lesson, survey.lab, self._nodes) for lesson in self._lessons}
             if with_needed:
-                todo = self._with_needed(survey, todo)
+                todo = add_needed(survey, ((lesson, node) for lesson, nodes in todo.items() for node in nodes))
             with self._running(survey, "--apply"):
                 runner = Runner(survey, *self._hands(survey, tally))
                 for lesson, nodes in todo.items():
@@ -119,21 +119,6 @@ class Run:
         return exit_code(
             each.outcome for each in _reports(tally) if not (each.made and each.outcome is Outcome.UNKNOWN)
         )
-
-    def _with_needed(self, survey: Survey, todo: Todo) -> Todo:
-        """Add what these steps need and what is not made, in the order of the course and of the lab."""
-        wanted = {(lesson, node) for lesson, nodes in todo.items() for node in nodes}
-        # A step of the whole lab, itself needed, needs what comes before it on every node.
-        asked = list(wanted)
-        for lesson, node in asked:
-            new = {need for need in survey.needs(lesson, node) if not survey.bare(*need).made} - wanted
-            wanted |= new
-            asked += new
-        lessons = survey.course.lessons(sorted({lesson.number for lesson, _ in wanted}))
-        return {
-            lesson: tuple(node for node in nodes_of(lesson, survey.lab, survey.lab.nodes) if (lesson, node) in wanted)
-            for lesson in lessons
-        }
 
     def undo(self, *, cascade: bool) -> int:
         """Take the steps away, the last first; later ones too if asked."""
@@ -167,6 +152,7 @@ class Run:
             print(json.dumps([report.as_json() for report in reports], indent=1))
             return exit_code(report.outcome for report in reports)
         screen = _screen()
+        record_hint(self._session, self._lessons, self._nodes, "commands")
         for lesson, text in zip(self._lessons, texts, strict=True):
             screen.title(lesson)
             screen.notes(lesson)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from labctl.cli.progress import record_hint
 from labctl.engine.course import nodes_of, resources_of, where
 from labctl.engine.script import do_statements, on_node
 from labctl.model.resource import Action
@@ -39,6 +40,7 @@ def print_commands(
     session: Session, lessons: tuple[Lesson, ...], nodes: tuple[Node, ...], dialect: Dialect, *, as_json: bool
 ) -> None:
     """Print them, and nothing else."""
+    record_hint(session, lessons, nodes, "commands")
     scripts = [
         (lesson, node, script_of(session, lesson, node, dialect))
         for lesson in lessons

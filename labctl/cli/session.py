@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labctl.engine.look import Survey
     from labctl.model.lab import Lab, Node
     from labctl.model.ports import Kernel
+    from labctl.world.checkpoints import Checkpoints
     from labctl.world.host.world import HostWorld
     from labctl.world.sandbox import Sandbox, World
 
@@ -60,6 +61,18 @@ class Session:
             return Sandbox(self.state, LinuxMachine(), self._environment)
         return self.host
 
+    def own_sandbox(self, command: str) -> Sandbox:
+        """The world of this home, for what makes another one beside it.
+
+        Raises:
+            UsageError: it is this machine, of which there is but one.
+        """
+        from labctl.world.sandbox import Sandbox
+
+        if not isinstance(self.sandbox, Sandbox):
+            raise UsageError(f"labctl {command} is for a sandbox, not for the machine itself", "labctl reset --to N")
+        return self.sandbox
+
     @cached_property
     def host(self) -> HostWorld:
         """The world that is this machine.
@@ -81,6 +94,18 @@ class Session:
 
         self.state.prepare()
         return Journal(self.state.open_journal_file())
+
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints of this home."""
+        from labctl.world.checkpoints import Checkpoints
+
+        return Checkpoints(self.state)
+
+    def close(self) -> None:
+        """Close the journal, if it was opened; whoever has several sessions one after the other does."""
+        if "journal" in self.__dict__:
+            self.journal.close()
 
     def outside_only(self, command: str) -> None:
         """Refuse a command that would take away the ground it stands on.
@@ -120,8 +145,14 @@ class Session:
             tell("the lab's world was gone (a reboot?): made it anew, empty; `labctl reset --to N` brings steps back")
         else:
             tell("made the lab's world (labctl down takes it away)")
-        self.journal.add(world_id(world), "up")
+        self.note_up(world)
         return world
+
+    def note_up(self, world: World) -> None:
+        """Note in the journal that a world was made, and of which plan: a report is about one plan only."""
+        from labctl.world.topology import plan_id
+
+        self.journal.add(world_id(world), "up", what=plan_id(world.saved.topology))
 
     def take_down(self) -> None:
         """Take the world down. Ctrl-C in the middle of it comes once, and is not the end of it."""

@@ -142,8 +142,11 @@ def _check(action: str, which: str, modifiers: dict[str, bool], via: str, dialec
 
 
 def _explain(session: Session, lessons: tuple[Lesson, ...], node: Node, *, answer: bool, as_json: bool) -> None:
+    from labctl.cli.progress import record_hint
     from labctl.engine.lesson import read_lesson
 
+    if answer:
+        record_hint(session, lessons, (node,), "answer")
     looks = any(lesson.step.words for lesson in lessons)
     with session.looking("step --explain") if looks else nullcontext() as kernel:
         texts = [
@@ -175,7 +178,7 @@ def _explain(session: Session, lessons: tuple[Lesson, ...], node: Node, *, answe
 
 def explain(
     topic: Annotated[
-        str, typer.Argument(metavar="TOPIC", help="What to explain: cni, …", autocompletion=complete.topics)
+        str, typer.Argument(metavar="TOPIC", help="What to explain: cni, components.", autocompletion=complete.topics)
     ] = "",
     *,
     as_json: _Json = False,
@@ -184,6 +187,7 @@ def explain(
 
     Examples:
         labctl explain cni
+        labctl explain components
     """
     session = Session()
     topics = session.course.topics

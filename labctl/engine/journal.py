@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-Kind: TypeAlias = Literal["up", "down", "begin", "end", "doing", "did", "took_back", "held", "lapsed"]
+Kind: TypeAlias = Literal[
+    "up", "down", "begin", "end", "doing", "did", "took_back", "held", "lapsed", "verified", "applied", "hinted"
+]
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS events (
@@ -34,7 +36,7 @@ CREATE TABLE IF NOT EXISTS events (
 
 @dataclass(frozen=True)
 class Event:
-    """One line of the journal; `at` is UTC, ISO 8601; `what` is a resource's key or a command."""
+    """One line of the journal; `at` is UTC, ISO 8601; `what` is a resource's key, a command, an outcome or a plan."""
 
     at: str
     world: str
@@ -96,6 +98,16 @@ class Journal:
                 (world,),
             ).fetchall()
         return tuple(Event(*row) for row in rows)
+
+    def last_plan(self) -> str:
+        """The plan of the world that was made last; empty if none was."""
+        return next((event.what for event in reversed(self.events()) if event.kind == "up"), "")
+
+    def of_plan(self, plan: str) -> tuple[Event, ...]:
+        """The events of all worlds that were made of one plan (`what` of their `up`), oldest first."""
+        events = self.events()
+        worlds = {event.world for event in events if event.kind == "up" and event.what == plan}
+        return tuple(event for event in events if event.world in worlds)
 
     def held(self, world: str) -> tuple[tuple[int, str], ...]:
         """The steps (number, node) that held when a world was last looked at."""

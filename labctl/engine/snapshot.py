@@ -17,15 +17,15 @@ from labctl.model.store import STATE_FOLDERS
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Lab, Node
     from labctl.model.ports import Kernel, Net
-    from labctl.model.values import Link, Ruleset
+    from labctl.model.values import Link, Listener, Ruleset
 
 SCHEMA = 1
 _TABLES = ("filter", "nat", "mangle", "raw", "security")
-_SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
+SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
 # Of kubectl's folder only what it is told, not what it remembers of servers.
-_STATE_PATHS = (*STATE_FOLDERS, KUBECONFIG, AUTHORITY_FILE, KEY_FILE)
-_NETNS = "/run/netns"
-_BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
+STATE_PATHS = (*STATE_FOLDERS, KUBECONFIG, AUTHORITY_FILE, KEY_FILE)
+NETNS = "/run/netns"
+BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 
 
 def take(kernel: Kernel, lab: Lab) -> dict[str, Any]:
@@ -68,8 +68,13 @@ def spell(snapshot: dict[str, Any]) -> str:
 
 def _containers(kernel: Kernel, lab: Lab, node: Node) -> tuple[Container, ...]:
     """The node's containers, and those that the lab's own runtime has made, if it has."""
+    return (*node.containers, *(each for each in guests(lab, node) if _is_made(kernel, each)))
+
+
+def guests(lab: Lab, node: Node) -> tuple[Container, ...]:
+    """The containers that steps may make on a node."""
     pods = (each for each in (dns_pod(lab), my_pod(lab)) if each.node == node.name)
-    return (*node.containers, *(each for each in (lab.guest(node), *pods) if _is_made(kernel, each)))
+    return (lab.guest(node), *pods)
 
 
 def _is_made(kernel: Kernel, guest: Container) -> bool:
@@ -111,7 +116,7 @@ class _Names:
         for path, name in self._paths.items():
             text = re.sub(re.escape(path) + r"(?!\w)", name, text)
         # Keys are drawn, and so are the certificates that belong to them.
-        text = re.sub(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", r"<\1>", text, flags=re.DOTALL)
+        text = re.sub(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", r"<drawn \1>", text, flags=re.DOTALL)
         return re.sub(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", lambda found: self._macs.get(found[0], found[0]), text)
 
 
@@ -160,9 +165,12 @@ def _place(kernel: Kernel, place: Place, names: _Names) -> dict[str, Any]:
 
 def _servers(net: Net) -> list[str]:
     """Who waits for whoever comes. The hosts of the cloud have their own, which are no business of the course."""
-    return sorted(
-        f"{each.protocol} {each.address} {each.port} {' '.join(program_words(each.argv))}" for each in net.listeners()
-    )
+    return sorted(spell_listener(each) for each in net.listeners())
+
+
+def spell_listener(listener: Listener) -> str:
+    """One of a place's `servers`."""
+    return f"{listener.protocol} {listener.address} {listener.port} {' '.join(program_words(listener.argv))}"
 
 
 def _node(kernel: Kernel, node: Node, names: _Names, owners: tuple[Container, ...]) -> dict[str, Any]:
@@ -171,10 +179,10 @@ def _node(kernel: Kernel, node: Node, names: _Names, owners: tuple[Container, ..
     return {
         "iptables": {name: lines for name, lines in tables.items() if lines},
         "other_iptables": [line for line in firewall.other_backend().splitlines() if line.startswith("-A")],
-        "sysctls": {name: kernel.setting(node.place, name) for name in _SYSCTLS},
+        "sysctls": {name: kernel.setting(node.place, name) for name in SYSCTLS},
         "files": {
             path: content
-            for state in (*_STATE_PATHS, _NETNS)
+            for state in (*STATE_PATHS, NETNS)
             for path, content in _files(kernel, node, state, names, owners).items()
         },
     }
@@ -182,12 +190,18 @@ def _node(kernel: Kernel, node: Node, names: _Names, owners: tuple[Container, ..
 
 def _table(name: str, ruleset: Ruleset) -> list[str]:
     """A table's rules; empty where it has none, no chain of the person's, and the policies it started with."""
-    policies = [
-        f":{chain} {policy}"
-        for chain, policy in ruleset.policies
-        if policy != _BASELINE_POLICY.get((name, chain), "ACCEPT")
-    ]
-    return [*sorted(policies), *(f"-A {rule.chain} {' '.join(rule.words)}" for rule in ruleset.rules)]
+    policies = [f":{chain} {policy}" for chain, policy in changed_policies(name, ruleset)]
+    return [*policies, *(f"-A {rule.chain} {' '.join(rule.words)}" for rule in ruleset.rules)]
+
+
+def changed_policies(name: str, ruleset: Ruleset) -> list[tuple[str, str]]:
+    """Chains of the person's own, and policies that are not those a node starts with.
+
+    A table that is gone (`nft flush ruleset`) lets everything pass.
+    """
+    there = dict(ruleset.policies)
+    there |= {chain: ruleset.policy(chain) for table, chain in BASELINE_POLICY if table == name}
+    return sorted(each for each in there.items() if each[1] != BASELINE_POLICY.get((name, each[0]), "ACCEPT"))
 
 
 def _files(kernel: Kernel, node: Node, path: str, names: _Names, owners: tuple[Container, ...]) -> dict[str, str]:

@@ -10,6 +10,7 @@ Both ends are the same program, so the pickle is from no stranger.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -138,6 +139,8 @@ def _serve(record: WorldRecord, theirs: socket.socket, make_kernel: Callable[[Wo
             signal.signal(number, _hear_nothing)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
         kept = theirs.fileno()
+        # Collected here, what labctl still had open would close descriptors that are this process's by then.
+        gc.freeze()
         os.closerange(3, kept)
         os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
         channel = Channel(theirs)

@@ -240,6 +240,7 @@ def _link(message: Any) -> Link:  # noqa: ANN401 (pyroute2's message)
         peer_index=message.get("IFLA_LINK"),
         peer_netns=message.get("IFLA_LINK_NETNSID"),
         hairpin=bool(port.get("IFLA_BRPORT_MODE")) if port else False,
+        alias=message.get("IFLA_IFALIAS") or "",
     )
 
 

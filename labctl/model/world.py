@@ -111,6 +111,9 @@ class Machine(Protocol):
     def end_marked(self, mark: str) -> bool:
         """Take away worlds of which nothing is known but their mark; tell whether there were any."""
 
+    def end_others(self, mark: str, record: WorldRecord) -> None:
+        """Take away worlds that bear the mark, but not this one."""
+
     def stands(self, record: WorldRecord) -> bool:
         """Tell whether the world's first process still lives."""
 

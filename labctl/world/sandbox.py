@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from labctl.world.state import Saved, State
 from labctl.world.topology import read_lab
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from labctl.model.lab import Lab
     from labctl.model.world import Kind, Machine, Session, WorldRecord
@@ -47,6 +48,10 @@ class World:
     def record(self) -> WorldRecord:
         """Who keeps it alive."""
         return self.saved.record
+
+
+class _TrialOver(Exception):
+    """Ends the block of `boot` in such a way that nothing of the world is left."""
 
 
 class Sandbox:
@@ -75,37 +80,89 @@ class Sandbox:
             UsageError: the topology is wrong, or `privileged` was asked for without root.
             KernelRefused: namespaces or tools refused.
         """
-        lab = read_lab(topology)
-        as_root = os.geteuid() == 0
-        if kind == "privileged" and not as_root:
-            raise UsageError("up --privileged needs root", "sudo labctl up --privileged")
-        self._check_tools()
-        owner = None if kind == "privileged" else _unprivileged_id()
-        self._state.prepare(owner if as_root else None)
-        self._state.open_journal_file()
+        self._check(topology, kind)
         # A world whose record was lost would stay for ever.
         self._machine.end_marked(self._state.mark)
-        saved = None
+        with self._recorded(), self._booted(topology, kind) as world:
+            self._state.save(world.saved)
+        return world
+
+    @contextmanager
+    def successor(self, topology: Document, kind: Kind = "sandbox") -> Iterator[tuple[World, Session]]:
+        """Make a world beside the one that stands; if the block ends well, it takes that one's place.
+
+        Else the new one is gone, and the old one as it was. The control groups of a privileged world are one home's:
+        there the old world ends first.
+
+        Raises:
+            UsageError, KernelRefused: as `up`.
+        """
+        self._check(topology, kind)
+        old = self._state.load()
+        if old is None or not self._machine.stands(old.record) or kind == "privileged":
+            self._machine.end_marked(self._state.mark)
+        with self._recorded(), self._booted(topology, kind) as world:
+            session = self.enter(world)
+            try:
+                yield world, session
+            finally:
+                session.close()
+            self._state.save(world.saved)
+        # The old one; and one whose end was cut short an earlier time.
+        self._machine.end_others(self._state.mark, world.record)
+
+    @contextmanager
+    def trial(self, topology: Document) -> Iterator[tuple[World, Session]]:
+        """Make a world beside the one that stands, and take it away at the end; no record knows of it.
+
+        Raises:
+            KernelRefused: as `up`.
+        """
+        self._check(topology, "sandbox")
+        with suppress(_TrialOver), self._booted(topology, "sandbox") as world:
+            session = self.enter(world)
+            try:
+                yield world, session
+            finally:
+                session.close()
+            raise _TrialOver
+
+    def _check(self, topology: Document, kind: Kind) -> None:
+        read_lab(topology)
+        if kind == "privileged" and os.geteuid() != 0:
+            raise UsageError("up --privileged needs root", "sudo labctl up --privileged")
+        self._check_tools()
+
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """If a world is not made after all, though it was written down, write again what was there before."""
+        old = self._state.load()
         try:
-            with self._machine.boot(self._plan(lab, owner), kind) as record:
-                saved = Saved(record, topology)
-                self._furnish(saved, lab)
-                self._state.save(saved)
+            yield
         except BaseException:
-            # Interrupted between the last two lines of it, what was saved is no world.
-            if saved is not None and self._state.load() == saved:
+            if self._state.load() == old:
+                pass
+            elif old is None:
                 self._state.forget()
+            else:
+                self._state.save(old)
             raise
-        return World(saved, lab)
+
+    @contextmanager
+    def _booted(self, topology: Document, kind: Kind) -> Iterator[World]:
+        """A new world, with its links; it stays if the block ends well."""
+        lab = read_lab(topology)
+        owner = None if kind == "privileged" else _unprivileged_id()
+        self._state.prepare(owner if os.geteuid() == 0 else None)
+        self._state.open_journal_file()
+        with self._machine.boot(self._plan(lab, owner), kind) as record:
+            saved = Saved(record, topology)
+            self._furnish(saved, lab)
+            yield World(saved, lab)
 
     def remake(self, saved: Saved) -> World:
         """Make a world again that is gone."""
         return self.up(saved.topology, saved.record.kind)
-
-    def renew(self, saved: Saved) -> World:
-        """A world of the same plan, new: nothing that was in the old one can be left over."""
-        self.down()
-        return self.remake(saved)
 
     def _furnish(self, saved: Saved, lab: Lab) -> None:
         session = self._machine.enter(saved.record, lab, netlink=False)

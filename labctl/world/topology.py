@@ -39,6 +39,8 @@ _LONGEST_SERVICE_PREFIX = 24
 _TOP = {"bridge", "network", "cluster_range", "node_range", "gateway", "node"}
 # What a file may leave out has the value of the default topology.
 _OPTIONAL = {"internet", "service_range"}
+# What is noted in it, and makes no difference.
+_NOTED = {"seed"}
 _NODE = {"name", "address", "pod_range", "containers"}
 
 
@@ -68,6 +70,14 @@ def localise(lab: Lab, name: str, cloud: str) -> Lab:
     addresses = (IPv4Network(each) for each in (lab.internet, *(peer.address for peer in peers)))
     beyond = (*addresses, *(peer.pod_range for peer in peers))
     return replace(lab, nodes=(here,), peers=peers, outer=(), cloud=cloud, beyond=beyond)
+
+
+def plan_id(document: Document) -> str:
+    """What the journal calls a plan."""
+    import hashlib
+    import json
+
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def spread(nodes: int | None, containers: int | None) -> Document:
@@ -114,7 +124,7 @@ def read_lab(document: Document) -> Lab:
         UsageError: a field is missing, unknown or of the wrong form, or ranges overlap or are too small.
     """
     document = {**{field: read_file(DEFAULT)[field] for field in _OPTIONAL - set(document)}, **document}
-    _check_fields(document, _TOP | _OPTIONAL, "the topology")
+    _check_fields({key: document[key] for key in document if key not in _NOTED}, _TOP | _OPTIONAL, "the topology")
     entries = document["node"]
     if not isinstance(entries, list) or not entries:
         raise _wrong("the topology has no [[node]]")

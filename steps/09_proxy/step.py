@@ -50,9 +50,9 @@ def probes(lab: Lab, node: Node) -> tuple[Probe, ...]:
 def _shares(service: Service, caller: Place, itself: Place) -> Probe:
     names = tuple(each.name for each in service.endpoints)
     who = caller.container or caller.node
-    among = "itself" if caller == itself and len(names) == 1 else f"{', '.join(names)}"
+    shared = f"shared out among {', '.join(names)}" if len(names) > 1 else f"all to {names[0]}"
     return Probe(
-        f"{who} reaches {service.key} at {service.cluster_ip}: {_MANY} connections, shared out among {among}",
+        f"{who} reaches {service.key} at {service.cluster_ip}: {_MANY} connections, {shared}",
         Spread(caller, service.cluster_ip, service.ports[0].port, names, _MANY),
         before=False,
         after=True,

@@ -30,8 +30,8 @@ def resources(lab: Lab, node: Node) -> tuple[Guest | GuestNetwork | Folder | Cer
 
 
 def probes(lab: Lab, node: Node) -> tuple[Probe, ...]:
-    """Ask the real kubectl by the proxy: for the notes' own path, and for all pods."""
-    ask = ("kubectl", f"--server={LAB_PROXY.server}", "get")
+    """Ask the real kubectl, by the proxy alone: whatever its file says, for the notes' own path, and for all pods."""
+    ask = ("kubectl", "--kubeconfig=/dev/null", f"--server={LAB_PROXY.server}", "get")
     look = "who listens? sudo ss -Hltnp; what does it say? curl http://127.0.0.1:8001/readyz"
     return (
         Probe(

@@ -48,7 +48,7 @@ class Document:
         root = _read(self._yaml, text)
         # Comments alone, which the library would forget.
         self._preface = text if root is None else ""
-        self._root = make_map({}) if root is None else root
+        self._root = root or make_map({})
         for kind in KINDS:
             _check_entries(kind, self._root.get(f"{kind}s"))
         if not isinstance(self.current, str):

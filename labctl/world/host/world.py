@@ -103,11 +103,23 @@ class HostWorld:
         """Make a world again that is gone."""
         return self.up(saved.topology, "host", saved.node, saved.cloud)
 
-    def renew(self, saved: Saved) -> World:
-        """Take away all that is the lab's, and start the containers anew; the baseline is still the first one."""
+    @contextmanager
+    def renewed(self, saved: Saved | None, topology: Document) -> Iterator[tuple[World, Session]]:
+        """Take away all that is the lab's, and start the containers anew; the baseline is still the first one.
+
+        If no lab is known, one of `topology` is made.
+        """
         load(self._state)  # what cannot be read is said before anything ends
-        self._end(saved)
-        return self._start(saved.topology, saved.node, saved.cloud, sweep=True)
+        if saved is None:
+            world = self.up(topology)
+        else:
+            self._end(saved)
+            world = self._start(saved.topology, saved.node, saved.cloud, sweep=True)
+        session = self.enter(world)
+        try:
+            yield world, session
+        finally:
+            session.close()
 
     def enter(self, world: World, *, netlink: bool = True) -> Session:
         """Start a process that does what is asked of it, through the guard."""

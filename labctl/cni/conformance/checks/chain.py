@@ -109,7 +109,10 @@ def _checks(bench: Bench) -> None:
     answer = bench.call("ADD", attachment)
     if answer.code != 0:
         raise NotApplicable("ADD with a prevResult does not work (see CHN-01)")
-    bench.check(bench.keep(attachment, answer)).expect_success("CHECK with the result of a chain failed")
+    attached = bench.keep(attachment, answer)
+    if "net1" not in (each.get("name") for each in answer.fields.get("interfaces") or [] if isinstance(each, dict)):
+        raise NotApplicable("the result does not list the interface (see ADD-07)")
+    bench.check(attached).expect_success("CHECK with the result of a chain failed")
 
 
 CHECKS: tuple[Check, ...] = (_passes_on, _passes_routes, _keeps_indexes, _deletes, _checks)
