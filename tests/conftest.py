@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from labctl.kernel.identity import find_marked, kill_and_wait
+from tests.host_under_test import NEIGHBOURS, OTHERS, HostUnderTest
 from tests.lab_under_test import LabUnderTest
+from tests.machine_state import differences
 from tests.packet_scene import set_up_scene
 from tests.references import References
 
@@ -56,6 +58,26 @@ def lab(home: Path) -> Iterator[LabUnderTest]:
     """The default lab in a world of its own, taken down afterwards."""
     with LabUnderTest(home) as lab:
         yield lab
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostUnderTest]:
+    """A machine that plays the real one, with what others have left on it; one for all tests of a module."""
+    with LabUnderTest(tmp_path_factory.mktemp("around") / "home") as around:
+        host = HostUnderTest(around)
+        host.type(OTHERS)
+        host.type(NEIGHBOURS.format(pid=host.pid_of("worker"), other=around.lab.node("worker").address))
+        yield host
+
+
+@pytest.fixture
+def kept(machine: HostUnderTest) -> Iterator[HostUnderTest]:
+    """The same machine, which must be after the test as it was before it: in the host world, law 9."""
+    before = machine.state()
+    yield machine
+    if machine.around.kernel.files(machine.node.name).info(f"{machine.home}/baseline.json"):
+        machine.labctl("down")
+    assert "\n".join(differences(before, machine.state())) == ""
 
 
 @pytest.fixture(scope="session")

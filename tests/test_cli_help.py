@@ -12,7 +12,6 @@ from click.shell_completion import ShellComplete
 
 from labctl.cli.app import make_app
 from labctl.cli.commands import split_help
-from labctl.errors import UsageError
 from tests.lab_under_test import STEPS, labctl_command, run_labctl
 
 if TYPE_CHECKING:
@@ -66,14 +65,14 @@ def test_each_command_has_an_example_on_a_line_of_its_own(capsys: pytest.Capture
 
 
 @every_command
-def test_each_command_takes_a_world_and_only_the_sandbox_is_built(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="the host world is not built yet"):
-        APP.run((name, "--world", "host"))
-    with pytest.raises(UsageError, match="the host world is not built yet"):
-        APP.run(("--world", "host", name))
-    monkeypatch.setenv("LABCTL_WORLD", "host")
-    with pytest.raises(UsageError, match="the host world is not built yet"):
-        APP.run((name,))
+def test_each_command_takes_a_world(
+    capsys: pytest.CaptureFixture[str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "--world sandbox|host" in _help(capsys, name)
+    with pytest.raises(click.BadParameter, match="moon"):
+        APP.run((name, "--world", "moon"))
+    with pytest.raises(click.BadParameter, match="moon"):
+        APP.run(("--world", "moon", name))
     monkeypatch.setenv("LABCTL_WORLD", "moon")
     with pytest.raises(click.BadParameter, match="moon"):
         APP.run((name,))

@@ -106,7 +106,7 @@ def test_what_is_only_read_needs_no_world(home: Path) -> None:
         (("step", "3", "--nonsense"), 2),
         (("up", "--nodes", "many"), 2),
         (("reset", "--to", str(STEPS[-1] + 1)), 2),
-        (("status", "--world", "host"), 2),
+        (("status", "--world", "moon"), 2),
         (("explain", "nothing"), 2),
         (("shell", "nobody"), 2),
         (("nonsense",), 2),

@@ -13,7 +13,7 @@ from labctl.engine.lesson import read_lesson
 from labctl.engine.script import do_statements
 from labctl.model.shell import HereDocument, render_command
 from labctl.resources import ServiceRules
-from labctl.world.topology import read_lab, spread
+from labctl.world.topology import localise, read_lab, spread
 
 if TYPE_CHECKING:
     from labctl.model.resource import Resource
@@ -25,6 +25,10 @@ _SHORTENED = "printf '%s\\n'"
 # One for each node or endpoint; the lesson quotes the first and tells of the others.
 _OF_OTHERS = ("k8s-worker", "labctl exec worker", "ADDRESS_C", "ADDRESS_D")
 
+# Where there is no cloud, one lesson is another.
+LABS = {"gcloud": LAB, "static": localise(LAB, "master", "static")}
+
+every_cloud = pytest.mark.parametrize("cloud", LABS)
 every_step = pytest.mark.parametrize("number", COURSE.numbers)
 
 
@@ -32,13 +36,15 @@ def _on_one_line(text: str) -> str:
     return re.sub(r"\s+", " ", text.replace("\\\n", " "))
 
 
+@every_cloud
 @every_step
-def test_every_command_of_the_step_is_quoted_as_it_is_printed(number: int) -> None:
-    lesson, node = COURSE.lesson(number), LAB.nodes[0]
-    text = _on_one_line(read_lesson(lesson, LAB, node, answer=True))
+def test_every_command_of_the_step_is_quoted_as_it_is_printed(number: int, cloud: str) -> None:
+    lab = LABS[cloud]
+    lesson, node = COURSE.lesson(number), lab.nodes[0]
+    text = _on_one_line(read_lesson(lesson, lab, node, answer=True))
     first = node.containers[0]
     quoted = 0
-    for resource in resources_of(lesson, LAB, node):
+    for resource in resources_of(lesson, lab, node):
         if getattr(resource, "container", getattr(resource, "pod", first)) != first or _is_told_before(resource):
             continue
         for statement in do_statements((resource,), "notes", node.name):
@@ -80,9 +86,10 @@ def test_every_rule_that_is_quoted_is_one_that_is_loaded(number: int) -> None:
     assert all(each in told or each.startswith("KUBE-EXT-") for each in kinds), kinds - told
 
 
+@every_cloud
 @every_step
-def test_a_lesson_fits_80_columns_and_plain_ascii(number: int) -> None:
-    text = read_lesson(COURSE.lesson(number), LAB, LAB.nodes[0], answer=True)
+def test_a_lesson_fits_80_columns_and_plain_ascii(number: int, cloud: str) -> None:
+    text = read_lesson(COURSE.lesson(number), LABS[cloud], LAB.nodes[0], answer=True)
     assert text.isascii()
     in_code = False
     for line in text.splitlines():

@@ -23,6 +23,7 @@ from labctl.errors import LabError, UsageError
 from labctl.kernel.machine import LinuxMachine
 from labctl.kernel.marker import is_inside
 from labctl.model.kubeconfig import API_ADDRESS, API_PORT, AUTHORITY_FILE, KEY_FILE, USERS
+from labctl.world.host.world import HostWorld
 from labctl.world.sandbox import Sandbox
 from labctl.world.state import State, world_id
 
@@ -41,10 +42,7 @@ def main() -> int:
     """Serve until told to stop; 2 for a wrong option, 5 where it cannot."""
     options = _read(sys.argv[1:])
     try:
-        if not is_inside():
-            raise UsageError("kube-apiserver works inside the lab only", "labctl shell")
-        state = State.find(os.environ, inside=True)
-        sandbox = Sandbox(state, LinuxMachine(), os.environ)
+        sandbox, state = _find_lab()
         world = sandbox.find()
         if world is None:
             raise UsageError("the lab has no world", "labctl up")
@@ -58,6 +56,21 @@ def main() -> int:
         print(f"kube-apiserver: {error.what}", file=sys.stderr)  # noqa: T201 (a program of its own)
         return error.exit_code
     return 0
+
+
+def _find_lab() -> tuple[Sandbox | HostWorld, State]:
+    """The lab in which this was started: a sandbox that we are inside of, or the machine itself.
+
+    Raises:
+        UsageError: neither.
+    """
+    if is_inside():
+        state = State.find(os.environ, inside=True)
+        return Sandbox(state, LinuxMachine(), os.environ), state
+    if os.environ.get("LABCTL_WORLD") != "host":
+        raise UsageError("kube-apiserver works inside the lab only", "labctl shell")
+    state = State.find(os.environ, inside=False, host=True)
+    return HostWorld(state, LinuxMachine(), os.environ, lambda _said: None), state
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:

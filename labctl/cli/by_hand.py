@@ -63,7 +63,7 @@ def shell(
         world = _world(session, "shell")
         environment = _environment(world, where)
         if script is None:
-            _greet(where, environment)
+            _greet(where, environment, is_host=world.record.kind == "host")
         argv = _INTERACTIVE if script is None else _script_argv(script)
         code = _run(session, world, where, argv, environment)
     except LabError as error:
@@ -167,6 +167,10 @@ def _environment(world: World, place: Place) -> dict[str, str]:
     if container:
         keeper = dict(world.record.keepers)[f"{place.node}/{container}"]
         environment |= {"CNI_CONTAINERID": container, "CNI_NETNS": f"/proc/{keeper.inside}/ns/net"}
+    if world.record.kind == "host":
+        # No marker tells a labctl in there where it is: this is the machine itself.
+        home = {"LABCTL_HOME": os.environ["LABCTL_HOME"]} if "LABCTL_HOME" in os.environ else {}
+        environment |= {"LABCTL_WORLD": "host", **home}
     return environment
 
 
@@ -174,9 +178,10 @@ def _first_container(lab: Lab, place: Place) -> str:
     return next((node.containers[0].name for node in lab.nodes if node.name == place.node), "")
 
 
-def _greet(place: Place, environment: dict[str, str]) -> None:
+def _greet(place: Place, environment: dict[str, str], *, is_host: bool) -> None:
     container = environment.get("CNI_CONTAINERID")
-    tell(f"You are root on {place}; nothing here can break your machine. `exit` leaves.")
+    safe = "this is the machine itself, and nothing keeps you from breaking it" if is_host else ""
+    tell(f"You are root on {place}; {safe or 'nothing here can break your machine'}. `exit` leaves.")
     if container:
         tell(f"CNI_CONTAINERID={container} CNI_NETNS={environment['CNI_NETNS']}")
 

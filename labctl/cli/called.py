@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import sys
 
 from labctl.cli.groups import COMMANDS
 
@@ -16,9 +18,34 @@ def program() -> str:
     return os.environ.get("LAB_CALLED") or "labctl"
 
 
+def as_root() -> str:
+    """The command line that was typed, as root types it: `sudo` takes no variables along."""
+    words = sys.argv[1:]
+    world = () if _named_world(words) or not words else ("--world", os.environ.get("LABCTL_WORLD") or "host")
+    return f"sudo {program()} {shlex.join((*world, *words))}"
+
+
+def _named_world(words: list[str]) -> str:
+    """The world that was named on the command line itself; what stands behind `exec NODE` is another command's."""
+    words = words[: words.index("exec")] if "exec" in words[:3] else words
+    for at, word in enumerate(words):
+        if word == "--world":
+            return "".join(words[at + 1 : at + 2])
+        if word.startswith("--world="):
+            return word.partition("=")[2]
+    return ""
+
+
 def as_called(text: str) -> str:
     """Spell each `labctl …` of a text, a person's or a program's, as this labctl was started."""
-    return _COMMAND.sub(lambda _: f"{program()} ", text)
+    named = _named_world(sys.argv[1:])
+    world = f"--world {named} " if named else ""
+
+    def spell(found: re.Match[str]) -> str:
+        says_it = found.string.startswith("--world", found.end())
+        return f"{program()} {'' if says_it else world}"
+
+    return _COMMAND.sub(spell, text)
 
 
 def lesson_as_called(markdown: str) -> str:

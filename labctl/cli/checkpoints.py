@@ -43,7 +43,7 @@ def save_checkpoint(session: Session, name: str, output: Path | None, *, replace
             raise UsageError(f"{path if output else name} exists already", "another name, or --replace")
         kept = _look(session, name)
         show("restoring it once, in a world of its own …")
-        with session.sandbox.trial(kept.topology) as (world, inside):
+        with session.own_sandbox("checkpoint").trial(kept.topology) as (world, inside):
             _refuse(restore(Survey(session.course, world.lab, inside.kernel), Ticks(show), kept))
         text = kept.spell()
         if len(text.encode()) > MOST_BYTES:
@@ -114,7 +114,7 @@ def restore_checkpoint(session: Session, name: str, source: Path | None) -> tupl
         if world is not None:
             _check_same(world.record.kind, same=read_lab(kept.topology) == world.lab)
         journal = session.journal
-        with session.sandbox.successor(kept.topology) as (new, inside):
+        with session.own_sandbox("checkpoint").successor(kept.topology) as (new, inside):
             survey = Survey(session.course, new.lab, inside.kernel)
             left = _restore(survey, show_steps := Ticks(show), kept)
             if left:

@@ -94,7 +94,7 @@ def _bench(plugin: Path, conf: Path | None, ipam: Path | None) -> Iterator[Bench
     network = Network(configuration)
     delegate = ipam / network.delegate if ipam and network.delegate else None
     with tempfile.TemporaryDirectory(prefix="labctl-conformance-") as home:
-        session = Session(Path(home))
+        session = Session(Path(home), "sandbox")
         session.outside_only("cni conformance")
         try:
             world = session.sandbox.up(spread(1, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -126,21 +127,22 @@ class Commands(TyperGroup):
 
 
 def world_option() -> click.Option:
-    """`--world`: which kind of world; there is one kind so far."""
+    """`--world`: which kind of world."""
     return click.Option(
         ["--world"],
         type=click.Choice(["sandbox", "host"]),
         metavar="sandbox|host",
         envvar="LABCTL_WORLD",
         expose_value=False,
-        callback=_check_world,
+        callback=_choose_world,
         help="Which kind of world (sandbox); LABCTL_WORLD says it too.",
     )
 
 
-def _check_world(_context: click.Context, _option: click.Parameter, value: str | None) -> None:
-    if value == "host":
-        raise UsageError("the host world is not built yet", "leave it away: the sandbox needs no root")
+def _choose_world(_context: click.Context, _option: click.Parameter, value: str | None) -> None:
+    """Say it where whoever asks looks for it: in the environment, as a person may have done."""
+    if value:
+        os.environ["LABCTL_WORLD"] = value
 
 
 def _write_usage(command: click.Command, context: click.Context, formatter: click.HelpFormatter) -> None:

@@ -38,7 +38,7 @@ def places(incomplete: str) -> list[str]:
     lab = session.lab
     if "/" in incomplete:
         return _fitting(incomplete, (str(container.place) for container in lab.containers))
-    return _fitting(incomplete, (*(node.name for node in lab.nodes), "internet", "vpc"))
+    return _fitting(incomplete, (*(node.name for node in lab.nodes), *sorted(map(str, lab.outer))))
 
 
 def topics(incomplete: str) -> list[str]:

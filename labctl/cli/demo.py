@@ -74,7 +74,7 @@ def play(*, slow: bool) -> int:
     began = time.perf_counter()
     try:
         with tempfile.TemporaryDirectory(prefix="labctl-demo-") as home:
-            session = Session(Path(home))
+            session = Session(Path(home), "sandbox")
             try:
                 screen.say("A world of its own: two nodes, a cloud network, an internet. No root, no VM.", "bold")
                 world = session.world(own=True)

@@ -15,6 +15,10 @@ from labctl.errors import LabError, UsageError
 from labctl.world.state import world_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from labctl.model.lab import Container, Node
+    from labctl.model.world import Kind
     from labctl.world.sandbox import World
     from labctl.world.topology import Document
 
@@ -31,39 +35,64 @@ def up(
     ] = None,
     *,
     privileged: Annotated[bool, typer.Option("--privileged", help="Root only: without a user namespace.")] = False,
+    cloud: Annotated[
+        str,
+        typer.Option(
+            "--cloud", metavar="static|gcloud", show_default=False, help="With --world host: who keeps the routes."
+        ),
+    ] = "",
+    name: Annotated[
+        str, typer.Option("--as", metavar="NAME", show_default=False, help="With --world host: which node this is.")
+    ] = "",
     as_json: _Json = False,
 ) -> None:
     """Make the world; there already is fine.
+
+    With --world host this machine itself is a node, and needs root. What was there before is written down first, and
+    never changed: a step that meets it is refused. `labctl down` takes away what is the lab's, and nothing else.
 
     Examples:
         labctl up
         labctl up --nodes 5 --containers 20
         labctl up --topology class.toml
         labctl up --seed anna
+        labctl up --world host --topology class.toml
+        labctl up --world host --as worker --cloud gcloud
     """
     document = _plan(topology, nodes, containers, seed)
     session = Session()
     session.outside_only("up")
+    if (cloud or name) and not session.on_host:
+        raise UsageError("--cloud and --as go with --world host only", "labctl up --world host --as NAME")
     asked = any(each is not None for each in (topology, nodes, containers, seed))
     with session.locked("up"):
         world = session.sandbox.find()
         if world is None:
-            world = _make(session, document, asked=asked, privileged=privileged)
+            kind: Kind = "privileged" if privileged else "host" if session.on_host else "sandbox"
+            world = _make(session, document, asked=asked, kind=kind, host=(name, cloud))
         else:
-            _check_same(world, document, asked=asked, privileged=privileged)
+            asked_node = (name or world.saved.node, cloud or world.saved.cloud) != (world.saved.node, world.saved.cloud)
+            _check_same(world, document, asked=asked, privileged=privileged, otherwise=asked_node)
             gone = session.sandbox.missing_keepers(world)
             if gone:
                 raise LabError(f"the world stands, but {', '.join(gone)} is gone", "put the lab back: labctl reset")
             tell("the world stands already")
-    lab = world.lab
-    if as_json:
-        print(json.dumps({"schema": 1, "world": _world_json(world)}))
-    else:
-        count = len(lab.containers)
-        names = f": {', '.join(node.name for node in lab.nodes)}" if len(lab.nodes) <= _MOST_NAMES else ""
-        print(f"{len(lab.nodes)} nodes, {count} containers{names}")
+    print(json.dumps({"schema": 1, "world": _world_json(world)}) if as_json else _describe(world))
     if privileged:
         tell("privileged: uid 0 inside is root of this machine; files are protected, the kernel's own settings are not")
+
+
+def _describe(world: World) -> str:
+    lab = world.lab
+    if world.record.kind == "host":
+        (node,) = lab.nodes
+        return f"this machine is {node.name} ({node.address}), with containers {', '.join(_names(node.containers))}"
+    names = f": {', '.join(_names(lab.nodes))}" if len(lab.nodes) <= _MOST_NAMES else ""
+    return f"{len(lab.nodes)} nodes, {len(lab.containers)} containers{names}"
+
+
+def _names(things: Iterable[Node | Container]) -> list[str]:
+    return [each.name for each in things]
 
 
 def _plan(topology: Path | None, nodes: int | None, containers: int | None, seed: str | None) -> Document:
@@ -78,21 +107,23 @@ def _plan(topology: Path | None, nodes: int | None, containers: int | None, seed
     return read_file(topology)
 
 
-def _make(session: Session, document: Document, *, asked: bool, privileged: bool) -> World:
+def _make(session: Session, document: Document, *, asked: bool, kind: Kind, host: tuple[str, str]) -> World:
     lost = session.sandbox.lost()
+    node, cloud = host
     if lost is not None and not asked:
         tell("the world was gone (a reboot?); it comes back empty: labctl reset --to N brings steps back")
-        document = lost.topology
+        document, node, cloud = lost.topology, node or lost.node, cloud or lost.cloud
     _ = session.journal  # a journal that cannot be written is said before there is a world
     count = sum(len(node["containers"]) for node in document["node"])
     with ticking(f"making the world: {len(document['node'])} nodes, {count} containers …"):
-        world = session.sandbox.up(document, "privileged" if privileged else "sandbox")
+        up = session.sandbox.up
+        world = session.host.up(document, kind, node, cloud) if session.on_host else up(document, kind)
     session.note_up(world)
     return world
 
 
-def _check_same(world: World, document: Document, *, asked: bool, privileged: bool) -> None:
-    if (asked and document != world.saved.topology) or (privileged and world.record.kind != "privileged"):
+def _check_same(world: World, document: Document, *, asked: bool, privileged: bool, otherwise: bool) -> None:
+    if (asked and document != world.saved.topology) or (privileged and world.record.kind != "privileged") or otherwise:
         raise UsageError("a world of another kind stands already", "take it away first: labctl down")
 
 
@@ -114,8 +145,14 @@ def down(*, as_json: _Json = False) -> None:
         stood = session.sandbox.down()
         if world is not None:
             session.journal.add(world_id(world), "down")
+    if session.on_host:
+        from labctl.cli.putting_back import tell_swept
+
+        tell_swept(session.host)
     if as_json:
         print(json.dumps({"schema": 1, "stood": stood}))
+    elif session.on_host:
+        print("the lab is gone from this machine" if stood else "there was no lab on this machine")
     else:
         print("the world is gone" if stood else "there was no world")
 
@@ -180,5 +217,5 @@ def _world_json(world: World) -> dict[str, object]:
         "kind": world.record.kind,
         "up": True,
         "pid": world.record.root.outside,
-        "nodes": [node.name for node in world.lab.nodes],
+        "nodes": _names(world.lab.nodes),
     }

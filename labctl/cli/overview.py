@@ -82,6 +82,8 @@ def _no_world(session: Session, *, as_json: bool) -> int:
         print(json.dumps({"schema": 1, "world": world, "steps": [], "held_before": known}, indent=1))
     elif lost:
         print("the world is gone (a reboot, or its first process was killed)")
+        for line in session.host.describe_loss(lost) if session.on_host else ():
+            print(line)
         if held:
             print(f"steps done before: {spell_steps(held)}")
             print(as_called(f"next: labctl reset --to {max(number for number, _ in held)}, or, empty: labctl up"))

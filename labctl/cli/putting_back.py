@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from labctl.cli.progress import Ticks, record_applied, record_standing
-from labctl.cli.session import Session
+from labctl.cli.session import Session, tell
 from labctl.cli.ticker import ticking
 from labctl.engine.hands import NetlinkHands
 from labctl.engine.look import Survey
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from labctl.engine.remake.picture import Picture
     from labctl.model.lab import Node
     from labctl.model.world import Session as Inside
+    from labctl.world.host.world import HostWorld
     from labctl.world.sandbox import World
 
 _MOST_NAMED = 3
+_MOST_SWEPT = 40
 _ALL = "put the whole lab back: labctl reset"
 
 
@@ -69,9 +71,25 @@ def _new_world(session: Session) -> Iterator[tuple[World, Inside]]:
 
     saved = session.state.load()
     _ = session.journal  # a journal that cannot be written is said before there is a world
+    if session.on_host:
+        # There is but one of this machine: it is swept, and the same lab begins anew.
+        with session.host.renewed(saved, spread(None, None)) as made:
+            tell_swept(session.host)
+            yield made
+        return
     plan = (saved.topology, saved.record.kind) if saved else (spread(None, None), "sandbox")
-    with session.sandbox.successor(*plan) as made:
+    with session.own_sandbox("reset").successor(*plan) as made:
         yield made
+
+
+def tell_swept(world: HostWorld) -> None:
+    """Say what was taken away of a machine, and what else has come since and stays."""
+    swept = world.swept
+    for title, found in (("taken away", swept.taken), ("left untouched", swept.left)) if swept else ():
+        for each in found[:_MOST_SWEPT]:
+            tell(f"{title}: {each}")
+        if len(found) > _MOST_SWEPT:
+            tell(f"{title}: … and {len(found) - _MOST_SWEPT} more")
 
 
 @contextmanager
@@ -123,5 +141,5 @@ def _bare(session: Session, world: World, node: Node) -> Picture:
 
     plan = world.saved.topology
     alone = {**plan, "node": [each for each in plan["node"] if each["name"] == node.name]}
-    with session.sandbox.trial(alone) as (other, inside):
+    with session.own_sandbox("reset --node").trial(alone) as (other, inside):
         return only_node(take_picture(inside.kernel, other.lab), node)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.cli.called import lesson_as_called
 from labctl.cli.progress import Recorder, record_hint, record_standing
-from labctl.cli.scripts import script_of
+from labctl.cli.scripts import print_pending, script_of
 from labctl.cli.tally import Tally, spelling_interruptions
 from labctl.engine.course import nodes_of
 from labctl.engine.hands import NetlinkHands, ShellHands
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from labctl.engine.events import Listener
     from labctl.engine.hands import Hands
     from labctl.engine.look import Survey
+    from labctl.engine.planner import StepPlan
     from labctl.engine.report import StepReport
     from labctl.model.lab import Node
     from labctl.model.shell import Dialect
@@ -75,7 +76,7 @@ class Run:
     def plan(self) -> int:
         """Say what apply would do."""
         with self._survey("--plan") as survey:
-            plans = plan_steps(survey, list(self._pairs(survey)))
+            plans = self._plans(survey)
         if self._as_json:
             print(json.dumps([each.as_json() for each in plans], indent=1))
             return 0
@@ -88,6 +89,17 @@ class Run:
             name = self._nodes[0].name if len(self._nodes) == 1 else "all"
             at = "" if name == self._session.here else f" --node {name}"
             screen.hint(f"labctl step {self._span()} --apply --with-needed{at} does them too", indent=0)
+        return 0
+
+    def dry_run(self) -> int:
+        """Print the commands for what is not there yet, and nothing else; refuse what apply would."""
+        with self._survey("--dry-run") as survey:
+            plans = [(pair, plan) for pair, plan in zip(self._pairs(survey), self._plans(survey), strict=True)]
+            for _, each in plans:
+                each.plan.refuse()
+        print_pending(
+            self._session, [(*pair, each.plan.pending) for pair, each in plans], self._dialect, as_json=self._as_json
+        )
         return 0
 
     def apply(self, *, with_needed: bool) -> int:
@@ -168,6 +180,9 @@ class Run:
             screen.hint("labctl shell, to put right what is not the lab's, or move it away; or labctl reset", indent=0)
             return
         screen.hint(f"labctl shell, to type the commands; or labctl step {number} --apply{at}", indent=0)
+
+    def _plans(self, survey: Survey) -> tuple[StepPlan, ...]:
+        return plan_steps(survey, list(self._pairs(survey)))
 
     def _pairs(self, survey: Survey) -> Iterator[tuple[Lesson, Node]]:
         for lesson in self._lessons:

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labctl.cli.called import as_called
+from labctl.cli.called import as_called, as_root
 from labctl.engine.course import Course, builtin_folder
-from labctl.errors import LabError, UsageError
+from labctl.errors import KernelRefused, LabError, UsageError
 from labctl.kernel.marker import is_inside
 from labctl.world.state import State, world_id
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from labctl.model.lab import Lab, Node
     from labctl.model.ports import Kernel
     from labctl.world.checkpoints import Checkpoints
+    from labctl.world.host.world import HostWorld
     from labctl.world.sandbox import Sandbox, World
 
 
@@ -34,21 +35,57 @@ def tell(text: str) -> None:
 class Session:
     """What a command needs of the lab; each part is made when first asked for."""
 
-    def __init__(self, home: Path | None = None) -> None:
-        """Use the home that the environment names, or another."""
+    def __init__(self, home: Path | None = None, world: str = "") -> None:
+        """Use the home and the kind of world that the environment names, or others."""
         self.inside = is_inside()
         environment = dict(os.environ) | ({"LABCTL_HOME": str(home)} if home else {})
         self._environment = environment
-        self.state = State.find(environment, inside=self.inside)
+        self.on_host = (world or environment.get("LABCTL_WORLD")) == "host"
+        if self.inside and self.on_host:
+            raise UsageError("--world host belongs outside the lab's world", "type `exit` first")
+        self.state = State.find(environment, inside=self.inside, host=self.on_host)
         self.course = Course(Path(environment.get("LABCTL_COURSE") or builtin_folder()))
 
     @cached_property
-    def sandbox(self) -> Sandbox:
-        """The world of this home."""
+    def sandbox(self) -> Sandbox | HostWorld:
+        """The world of this home: a sandbox, or this machine itself.
+
+        Raises:
+            KernelRefused: it is this machine, and we are not root.
+        """
         from labctl.kernel.machine import LinuxMachine
+
+        if not self.on_host:
+            from labctl.world.sandbox import Sandbox
+
+            return Sandbox(self.state, LinuxMachine(), self._environment)
+        return self.host
+
+    def own_sandbox(self, command: str) -> Sandbox:
+        """The world of this home, for what makes another one beside it.
+
+        Raises:
+            UsageError: it is this machine, of which there is but one.
+        """
         from labctl.world.sandbox import Sandbox
 
-        return Sandbox(self.state, LinuxMachine(), self._environment)
+        if not isinstance(self.sandbox, Sandbox):
+            raise UsageError(f"labctl {command} is for a sandbox, not for the machine itself", "labctl reset --to N")
+        return self.sandbox
+
+    @cached_property
+    def host(self) -> HostWorld:
+        """The world that is this machine.
+
+        Raises:
+            KernelRefused: we are not root.
+        """
+        from labctl.kernel.machine import LinuxMachine
+        from labctl.world.host.world import HostWorld
+
+        if os.geteuid() != 0:
+            raise KernelRefused("the host world is this machine itself, and needs root", as_root())
+        return HostWorld(self.state, LinuxMachine(), self._environment, tell)
 
     @cached_property
     def journal(self) -> Journal:
@@ -88,7 +125,7 @@ class Session:
             saved = self.state.load()
         except LabError:
             saved = None
-        return read_lab(saved.topology if saved else spread(None, None))
+        return saved.lab if saved else read_lab(spread(None, None))
 
     def world(self, *, own: bool = False) -> World:
         """The world, made if there is none; that is said in one line, unless it is the command's own affair (`own`)."""
@@ -98,7 +135,10 @@ class Session:
         if world is not None:
             return world
         lost = self.sandbox.lost()
-        world = self.sandbox.up(lost.topology if lost else spread(None, None), lost.record.kind if lost else "sandbox")
+        if lost:
+            world = self.sandbox.remake(lost)
+        else:
+            world = self.sandbox.up(spread(None, None), "host" if self.on_host else "sandbox")
         if own:
             pass
         elif lost:
@@ -125,6 +165,7 @@ class Session:
     @contextmanager
     def locked(self, purpose: str) -> Iterator[None]:
         """Hold the one lock of this home."""
+        _ = self.sandbox  # whoever may not have it is told so, before a folder is
         self.state.prepare()
         with self.state.lock(purpose, tell):
             yield

@@ -63,6 +63,9 @@ def step(
     dialect: _Dialect = "notes",
     with_needed: Annotated[bool, typer.Option("--with-needed", help="With --apply: earlier steps too.")] = False,
     cascade: Annotated[bool, typer.Option("--cascade", help="With --undo: later steps first.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --apply: only print what would be typed now.")
+    ] = False,
     answer: Annotated[bool, typer.Option("--answer", help="With --explain: the answer too.")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -75,6 +78,7 @@ def step(
         labctl step 3 --explain
         labctl step 0-7 --apply --node all
         labctl step 3 --commands | labctl shell
+        labctl step 7 --apply --dry-run
         labctl step 5 --verify
     """
     flags = (explain, apply, verify, undo, commands, plan)
@@ -83,6 +87,7 @@ def step(
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other", f"labctl step {which} --{chosen[0]}")
     action = chosen[0] if chosen else "show"
     modifiers = {"--with-needed": with_needed, "--cascade": cascade, "--answer": answer, "--via shell": via == "shell"}
+    modifiers["--dry-run"] = dry_run
     _check(action, which, modifiers, via, dialect)
     session = Session()
     numbers = parse_steps(which, session.course)
@@ -99,7 +104,7 @@ def step(
         from labctl.cli.run import Run
 
         run = Run(session, lessons, nodes, via, spelling, as_json=as_json)
-        raise typer.Exit(_act(run, action, with_needed=with_needed, cascade=cascade))
+        raise typer.Exit(run.dry_run() if dry_run else _act(run, action, with_needed=with_needed, cascade=cascade))
 
 
 def _act(run: Run, action: str, *, with_needed: bool, cascade: bool) -> int:
@@ -120,6 +125,7 @@ _GOES_WITH = {
     "--cascade": ("undo",),
     "--answer": ("explain",),
     "--via shell": ("apply", "undo"),
+    "--dry-run": ("apply",),
 }
 
 

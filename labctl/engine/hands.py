@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from labctl.engine.events import Typing
 from labctl.engine.script import do_statements, undo_statements
 from labctl.errors import KernelRefused
-from labctl.model.resource import Action, HasBystanders, Present
+from labctl.model.resource import Action, HasBystanders, Present, own_view
 from labctl.model.shell import Assign, Capture, Statement, render_command
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class NetlinkHands:
     def unmake(self, resource: Resource, seen: Seen, node: Node) -> None:
         """Take it away."""
         del seen, node
-        resource.revert(self._kernel)
+        resource.revert(own_view(self._kernel))
 
 
 class ShellHands:
@@ -69,12 +69,12 @@ class ShellHands:
     def unmake(self, resource: Resource, seen: Seen, node: Node) -> None:
         """Take it away by its commands."""
         plain = isinstance(seen, Present) and not seen.drift and not seen.note
-        if plain and not (isinstance(resource, HasBystanders) and resource.bystanders(self._kernel)):
+        if plain and not (isinstance(resource, HasBystanders) and resource.bystanders(own_view(self._kernel))):
             self._run(undo_statements((resource,), self._dialect, node.name), node.place)
         else:
             self._listener(Typing(f"# {resource.key} was made in another way; it is taken away in place"))
         # The commands take away what they made; if anything counts that is called otherwise, this does.
-        resource.revert(self._kernel)
+        resource.revert(own_view(self._kernel))
 
     def _run(self, statements: tuple[Statement, ...], place: Place) -> None:
         """Run statements in order; what one captures is there for the next, as in one script."""

@@ -21,10 +21,14 @@ _ANSWER = re.compile(r"^## Answer\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 def read_lesson(lesson: Lesson, lab: Lab, node: Node, *, answer: bool, kernel: Kernel | None = None) -> str:
     """Read `explain.md` for one node; the answer only when asked for. What stands now is looked up through `kernel`.
 
+    Where the lab's cloud is another, a step may tell another story: `explain.static.md`.
+
     Raises:
         UsageError: the file is missing, lacks a heading, or has a token that nobody knows.
     """
-    path = lesson.folder / "explain.md"
+    path = lesson.folder / f"explain.{lab.cloud}.md"
+    if not path.exists():
+        path = lesson.folder / "explain.md"
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -48,7 +52,7 @@ def read_lesson(lesson: Lesson, lab: Lab, node: Node, *, answer: bool, kernel: K
 
 def tokens(lab: Lab, node: Node) -> dict[str, str]:
     """What a lesson may speak of. In a lab of one node, or one container, the other is the same."""
-    other = next((each for each in lab.nodes if each != node), node)
+    other = next((each for each in lab.cluster if each != node), node)
     names = [each.name for each in node.containers]
     return {
         "bridge": lab.bridge,

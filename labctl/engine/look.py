@@ -9,7 +9,7 @@ from labctl.engine.prober import Prober
 from labctl.engine.report import Checked, Outcome, StepReport
 from labctl.errors import CannotTell, KernelRefused, MissingStep, WorldGone
 from labctl.model.probe import Answer
-from labctl.model.resource import Seen, Unknown
+from labctl.model.resource import HasBaseline, Seen, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def look_at(resource: Resource, kernel: Kernel) -> Seen:
     """Observe one resource; what cannot be looked at is unknown, never absent."""
     try:
-        return resource.observe(kernel)
+        seen = resource.observe(kernel)
+        return kernel.judge(resource, seen) if isinstance(kernel, HasBaseline) else seen
     except KernelRefused as error:
         return Unknown(error.what, error.hint)
 

@@ -48,8 +48,10 @@ class Plan:
         """
         for item in self.items:
             match item.seen:
-                case Foreign(why):
-                    raise ForeignObject(f"{why}; nothing was changed", "move it out of the way, or: labctl reset")
+                case Foreign(why, hint):
+                    raise ForeignObject(
+                        f"{why}; nothing was changed", hint or "move it out of the way, or: labctl reset"
+                    )
                 case Unknown(why, hint):
                     raise CannotTell(f"{item.resource.key}: {why}; nothing was changed", hint or "try: labctl doctor")
 

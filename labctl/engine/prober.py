@@ -22,6 +22,7 @@ from labctl.model.probe import (
     Succeeds,
 )
 from labctl.model.store import reserved_address
+from labctl.model.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from labctl.model.values import Completed, EchoResult
 
 _BRIDGE_FILTER = "net.bridge.bridge-nf-call-iptables"
+_ASK_THERE = "is that machine up, and has it come as far? on it: sudo labctl --world host status"
 
 
 class Prober:
@@ -71,9 +73,31 @@ class Prober:
                 case question:
                     answers[number] = self._ask_one(question)
         answers |= self._ping(pings) | self._converse(talks) | self._ask_reserved(homes)
+        answers |= self._doubt({number: answer for number, answer in answers.items() if not answer.yes}, pings, talks)
         answers |= ask_spread(self._kernel.packets, spreads)
         answers |= ask_names(self._kernel, self._lab, names)
         return tuple(self._judge(probe, answers[number]) for number, probe in enumerate(probes))
+
+    def _doubt(
+        self, failed: dict[int, Answer], pings: dict[int, tuple[Place, str]], talks: dict[int, SeenFrom]
+    ) -> dict[int, Answer]:
+        """Silence from another machine proves something only if the node itself gets an answer from there."""
+        lost = {number: each for number, each in pings.items() if number in failed and self._lab.is_beyond(each[1])}
+        unheard = {
+            number: each for number, each in talks.items() if number in failed and self._lab.is_beyond(each.target)
+        }
+        controls = self._ping({number: (Place(source.node), address) for number, (source, address) in lost.items()})
+        controls |= self._converse(
+            {number: replace(each, source=Place(each.source.node)) for number, each in unheard.items()}
+        )
+        targets = {number: each[1] for number, each in lost.items()}
+        targets |= {number: each.target for number, each in unheard.items()}
+        why = "{0}; nor has this machine itself an answer from {1}: perhaps nobody is there"
+        return {
+            number: Answer(None, why.format(failed[number].why, targets[number]), _ASK_THERE)
+            for number, control in controls.items()
+            if not control.yes
+        }
 
     def _is_unborn(self, place: Place) -> bool:
         """Tell whether a place is a container that the lab's own runtime is yet to make."""

@@ -11,7 +11,7 @@ from labctl.engine.events import AskedBefore, Did, Doing, Finished, Planned, Sta
 from labctl.engine.look import look_at
 from labctl.engine.planner import Item, Plan, make_plan
 from labctl.errors import LabError
-from labctl.model.resource import Absent, Action, state_of
+from labctl.model.resource import Absent, Action, own_view, state_of
 
 if TYPE_CHECKING:
     from labctl.engine.events import Event, Listener
@@ -58,8 +58,10 @@ class Runner:
                 self.listener(Planned(plan.items))
                 changed[node] = self._carry_out(lesson, node, plan)
         except LabError as error:
+            # A step of the whole lab has but one place: where that failed, nothing is finished.
             with suppress(LabError):
-                self._finish(lesson, changed)
+                if changed:
+                    self._finish(lesson, changed)
             if len(plans) > 1:
                 failed = next(node.name for node in plans if node not in changed)
                 stands = f"; step {lesson.number} on {', '.join(node.name for node in changed)} stands"
@@ -127,7 +129,7 @@ class Runner:
     def _revert(self, item: Item) -> str:
         """Take one back; say what went wrong."""
         try:
-            item.resource.revert(self.survey.kernel)
+            item.resource.revert(own_view(self.survey.kernel))
         except LabError as trouble:
             return trouble.what
         return ""

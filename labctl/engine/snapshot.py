@@ -12,6 +12,7 @@ from labctl.model.lab import INTERNET, NETNS_FOLDER, VPC, Place
 from labctl.model.objects import my_pod
 from labctl.model.program import program_words
 from labctl.model.service import dns_pod
+from labctl.model.store import STATE_FOLDERS
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Lab, Node
@@ -22,10 +23,7 @@ SCHEMA = 1
 _TABLES = ("filter", "nat", "mangle", "raw", "security")
 SYSCTLS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
 # Of kubectl's folder only what it is told, not what it remembers of servers.
-STATE_PATHS = (
-    *("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin", "/etc/netns", "/var/lib/kube-dns"),
-    *(KUBECONFIG, AUTHORITY_FILE, KEY_FILE),
-)
+STATE_PATHS = (*STATE_FOLDERS, KUBECONFIG, AUTHORITY_FILE, KEY_FILE)
 NETNS = "/run/netns"
 BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 
@@ -33,7 +31,7 @@ BASELINE_POLICY = {("filter", "FORWARD"): "DROP"}
 def take(kernel: Kernel, lab: Lab) -> dict[str, Any]:
     """Look at everything that the course may touch. Shape: docs/json.md."""
     kernel.refresh()
-    places = [VPC, INTERNET]
+    places = list(lab.outer)
     for node in lab.nodes:
         places += [node.place, *(each.place for each in _containers(kernel, lab, node))]
     names = _Names(kernel, lab, places)

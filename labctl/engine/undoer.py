@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from labctl.engine.course import nodes_of, where
 from labctl.engine.events import Did, Doing, Finished, Left, Started
 from labctl.errors import KernelRefused, LabError, MissingStep
-from labctl.model.resource import Absent, Foreign, HasBystanders, Present, state_of
+from labctl.model.resource import Absent, Foreign, HasBystanders, Present, own_view, state_of
 
 if TYPE_CHECKING:
     from labctl.engine.events import Listener
@@ -64,7 +64,7 @@ class Undoer:
     def _sweep(self, resource: Resource, failures: list[LabError]) -> None:
         """Take away what no look sees: a killed run may have left, say, an empty folder above one that is gone."""
         try:
-            resource.revert(self.survey.kernel)
+            resource.revert(own_view(self.survey.kernel))
         except LabError as error:
             failures.append(error)
 
@@ -129,6 +129,6 @@ class Undoer:
 def bystanders_of(resource: Resource, kernel: Kernel) -> tuple[str, ...]:
     """What is not the lab's and stays when a resource is taken away, a sentence each."""
     try:
-        return resource.bystanders(kernel) if isinstance(resource, HasBystanders) else ()
+        return resource.bystanders(own_view(kernel)) if isinstance(resource, HasBystanders) else ()
     except KernelRefused:
         return ()  # what cannot be looked at is not touched either

@@ -19,12 +19,13 @@ import signal
 import socket
 import struct
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from labctl.errors import KernelRefused
 from labctl.kernel import cgroups, mounts, syscalls
 from labctl.kernel.child import INTERRUPTS, detach, give_up_groups, run_in_child, write_maps
-from labctl.kernel.identity import MARK, boot_id, identify, kill_and_wait
+from labctl.kernel.identity import KEEPER, MARK, boot_id, identify, kill_and_wait
 from labctl.kernel.process import find_tool
 from labctl.model.world import PAUSE, Keeper, WorldRecord
 
@@ -57,6 +58,8 @@ def boot(plan: BootPlan, kind: Kind) -> Iterator[WorldRecord]:
     child = os.fork()
     if child == 0:
         ours.close()
+        if kind == "host":
+            run_in_child(theirs, lambda: _keep_here(theirs, plan))
         run_in_child(theirs, lambda: _first_child(theirs, plan, groups))
     theirs.close()
     seen: dict[str, Keeper] = {}
@@ -72,7 +75,7 @@ def boot(plan: BootPlan, kind: Kind) -> Iterator[WorldRecord]:
         ours.close()
         os.waitpid(child, 0)
         # Only now: a process that is still ending keeps its groups.
-        if groups and not stays:
+        if (groups or kind == "host") and not stays:
             # What failed first is what there is to say; the next `up` or `down` takes away what does not go now.
             with suppress(KernelRefused):
                 cgroups.remove(plan.mark)
@@ -132,8 +135,9 @@ def _end_all(ours: socket.socket, seen: dict[str, Keeper]) -> None:
                 _note(seen, rest, pid)
             elif not verb:
                 return
-    if "" in seen and (root := identify(seen[""].outside)):
-        kill_and_wait(root)
+    for keeper in seen.values():
+        if identity := identify(keeper.outside):
+            kill_and_wait(identity)
 
 
 def _places(host: Host) -> tuple[str, ...]:
@@ -160,6 +164,30 @@ def _first_child(theirs: socket.socket, plan: BootPlan, groups: tuple[Hierarchy,
     if os.fork() == 0:
         run_in_child(theirs, lambda: _pid_one(theirs, plan, groups))
     os._exit(0)
+
+
+def _keep_here(theirs: socket.socket, plan: BootPlan) -> NoReturn:
+    """The first process of a world that is this machine itself: a node, with containers that die when it does."""
+    detach(theirs)
+    cgroups.settle(plan.mark)
+    if os.fork() != 0:
+        os._exit(0)
+    run_in_child(theirs, lambda: _hold_here(theirs, plan))
+
+
+def _hold_here(theirs: socket.socket, plan: BootPlan) -> NoReturn:
+    os.setsid()
+    programs = {PAUSE[0]: _find(PAUSE[0])}
+    _report(theirs, "")
+    for host in plan.hosts:
+        _report(theirs, host.name)
+        for name in host.containers:
+            if os.fork() == 0:
+                syscalls.die_with_parent()
+                run_in_child(theirs, partial(_hold_container, theirs, f"{host.name}/{name}", programs))
+    if theirs.recv(16) != _KEEP:
+        os._exit(1)
+    _become(PAUSE, programs[PAUSE[0]], {KEEPER: plan.mark})
 
 
 def _pid_one(theirs: socket.socket, plan: BootPlan, groups: tuple[Hierarchy, ...]) -> NoReturn:

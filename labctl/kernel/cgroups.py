@@ -74,6 +74,18 @@ def make(mark: str) -> tuple[Hierarchy, ...]:
     return hierarchies
 
 
+def settle(mark: str) -> None:
+    """Move this process out of the group of whoever called, which may end with a session (systemd); and no more.
+
+    Only the tree by which sessions are told is touched, and no controller is handed on: this is the machine itself.
+    """
+    for each in find_hierarchies():
+        if each.kind == "cgroup2" or "name=systemd" in each.controllers:
+            with suppress(OSError):  # a container often may not: then its own group will do
+                (each.top / _name(mark)).mkdir(exist_ok=True)
+                _move(each.top / _name(mark))
+
+
 def enter(hierarchies: tuple[Hierarchy, ...], mark: str) -> None:
     """Move this process below the world's parent, and make that all that it and its children see."""
     if hierarchies:

@@ -99,6 +99,28 @@ class VpcCloud:
         return done.out
 
 
+class NoCloud:
+    """Where there is no cloud network, nobody keeps routes but the nodes."""
+
+    def routes(self) -> tuple[CloudRoute, ...]:
+        """There are none."""
+        return ()
+
+    def forwards(self, route: CloudRoute) -> bool:
+        """Nobody does."""
+        del route
+        return False
+
+    def create(self, route: CloudRoute) -> None:
+        """Refuse: who would keep it?"""
+        raise KernelRefused(
+            f"there is no cloud network that could keep the route {route.name}", "labctl down; labctl up"
+        )
+
+    def delete(self, name: str) -> None:
+        """Gone already is success."""
+
+
 def _read(text: str) -> tuple[CloudRoute, ...]:
     try:
         return tuple(CloudRoute(**item) for item in json.loads(text or "[]"))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 # In the environment of a world's first process: the home that it belongs to.
 MARK = "LABCTL_WORLD"
+# In that of the first process of a world that is this machine itself, and of what was started in it.
+KEEPER = "LABCTL_KEEPER"
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,62 @@ def is_ending(identity: Identity) -> bool:
 
 
 def find_marked(mark: str) -> tuple[Identity, ...]:
-    """Find the first processes of pid namespaces that bear this mark; those of other people are not seen."""
-    wanted = f"{MARK}={mark}".encode()
+    """Find the first processes of worlds that bear this mark; those of other people are not seen.
+
+    Of a world that is this machine itself, what was started in it too.
+    """
+    first, here = f"{MARK}={mark}".encode(), f"{KEEPER}={mark}".encode()
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             with suppress(OSError):
                 environment = (folder / "environ").read_bytes().split(b"\0")
-                if wanted in environment and _is_first(folder) and (identity := identify(int(folder.name))):
+                is_wanted = here in environment or (first in environment and _is_first(folder))
+                if is_wanted and (identity := identify(int(folder.name))):
                     found.append(identity)
     return tuple(found)
+
+
+def mark_of(pid: int) -> dict[str, str]:
+    """What the programs of a world have in their environment that is this machine itself, by its first process.
+
+    They are found by it when the world goes, and those that are labctl's own find the world.
+    """
+    with suppress(OSError):
+        for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            name, _, value = os.fsdecode(entry).partition("=")
+            if name == KEEPER:
+                return {name: value, "LABCTL_WORLD": "host", "LABCTL_HOME": value}
+    return {}
+
+
+def find_programs(pid: int, folder: str) -> tuple[Identity, ...]:
+    """Find the processes that run a program of this folder, and see the same file system as another process."""
+    found = []
+    with suppress(OSError):
+        there = Path(f"/proc/{pid}/ns/mnt").stat()
+        for process in Path("/proc").iterdir():
+            if process.name.isdecimal():
+                with suppress(OSError):
+                    words = (process / "cmdline").read_bytes().split(b"\0")
+                    is_one = any(word.startswith(os.fsencode(f"{folder}/")) for word in words)
+                    if is_one and os.path.samestat((process / "ns/mnt").stat(), there):
+                        found += [each for each in (identify(int(process.name)),) if each]
+    return tuple(found)
+
+
+def find_lodgers(pid: int) -> tuple[Identity, ...]:
+    """Find the processes that live in the network namespace of another, itself not counted."""
+    with suppress(OSError):
+        there = Path(f"/proc/{pid}/ns/net").stat()
+        found = []
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdecimal() and int(folder.name) != pid:
+                with suppress(OSError):
+                    if os.path.samestat((folder / "ns/net").stat(), there) and (each := identify(int(folder.name))):
+                        found.append(each)
+        return tuple(found)
+    return ()
 
 
 def _is_first(folder: Path) -> bool:

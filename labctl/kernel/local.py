@@ -10,8 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labctl.kernel.cloud import VpcCloud
+from labctl.kernel.cloud import NoCloud, VpcCloud
 from labctl.kernel.files import NodeFiles
+from labctl.kernel.identity import mark_of
 from labctl.kernel.places import Places
 from labctl.kernel.process import PlacePrograms
 from labctl.model.lab import INTERNET, VPC, Place
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from labctl.kernel.packets import SidePackets
     from labctl.kernel.scan import NodeScanner
     from labctl.model.lab import Lab
+    from labctl.model.ports import Cloud
     from labctl.model.values import MachineFacts, Standing
     from labctl.model.world import WorldRecord
 
@@ -35,7 +37,19 @@ class LocalKernel:
         """Stand in the world's first process; go from there."""
         self._places = Places(record)
         self._lab = lab
-        self.cloud = VpcCloud(self.files(str(VPC)), self.programs(VPC), lab.network)
+        # Where there is no pid namespace to end them, what is started has to be found by its environment.
+        self._marks = mark_of(record.root.inside) if record.kind == "host" else {}
+
+    @cached_property
+    def cloud(self) -> Cloud:
+        """The cloud network: the world's own, Google's, or none at all."""
+        if VPC in self._lab.outer:
+            return VpcCloud(self.files(str(VPC)), self.programs(VPC), self._lab.network)
+        if self._lab.cloud == "gcloud":
+            from labctl.kernel.google import GoogleCloud
+
+            return GoogleCloud(self._lab.network)
+        return NoCloud()
 
     @cached_property
     def _sockets(self) -> Sockets:
@@ -45,11 +59,13 @@ class LocalKernel:
 
     @cached_property
     def packets(self) -> SidePackets:
-        """Real packets; the internet host pinging itself is the control."""
+        """Real packets; a host that pings itself is the control."""
         from labctl.kernel.packets import SidePackets
 
-        forwarding = [VPC, *(node.place for node in self._lab.nodes)]
-        return SidePackets(self._places.at, control=(INTERNET, str(self._lab.internet)), through=forwarding)
+        nodes = [node.place for node in self._lab.nodes]
+        if VPC not in self._lab.outer:
+            return SidePackets(self._places.at, control=(nodes[0], "127.0.0.1"), through=nodes)
+        return SidePackets(self._places.at, control=(INTERNET, str(self._lab.internet)), through=[VPC, *nodes])
 
     def net(self, place: Place) -> PlaceNet:
         """The network namespace of a place."""
@@ -63,7 +79,7 @@ class LocalKernel:
 
     def programs(self, place: Place) -> PlacePrograms:
         """Programs at a place."""
-        return PlacePrograms(self._places, place)
+        return PlacePrograms(self._places, place, self._marks)
 
     def firewall(self, node: str, family: int = 4) -> IptablesFirewall:
         """The packet filter of a node."""

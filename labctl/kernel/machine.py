@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import sys
 from functools import partial
 from pathlib import Path
@@ -10,8 +12,18 @@ from typing import TYPE_CHECKING
 from labctl.errors import KernelRefused, ToolMissing
 from labctl.kernel import boot, cgroups, inside, process
 from labctl.kernel.agent import Agent
-from labctl.kernel.identity import Identity, boot_id, find_marked, is_alive, is_ending, kill_and_wait
+from labctl.kernel.identity import (
+    Identity,
+    boot_id,
+    find_lodgers,
+    find_marked,
+    find_programs,
+    is_alive,
+    is_ending,
+    kill_and_wait,
+)
 from labctl.kernel.marker import is_inside
+from labctl.kernel.talk import talk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +32,18 @@ if TYPE_CHECKING:
     from labctl.model.lab import Lab, Place
     from labctl.model.ports import Kernel
     from labctl.model.world import BootPlan, Kind, WorldRecord
+
+
+def _end_containers(record: WorldRecord) -> None:
+    """End the containers of a world without a pid namespace, whoever lives in them, and the lab's own programs."""
+    for each in find_programs(record.root.outside, process.FOLDER):
+        kill_and_wait(each)
+    containers = [keeper for place, keeper in record.keepers if "/" in place]
+    for keeper in containers:
+        own = Identity(keeper.outside, keeper.started, record.boot)
+        if is_alive(own):
+            for each in (*find_lodgers(own.pid), own):
+                kill_and_wait(each)
 
 
 def _make_kernel(lab: Lab, record: WorldRecord) -> Kernel:
@@ -43,6 +67,8 @@ class LinuxMachine:
         """
         root = Identity(record.root.outside, record.root.started, record.boot)
         cgroups.thaw(mark)
+        if record.kind == "host":
+            _end_containers(record)
         if not kill_and_wait(root):
             raise KernelRefused(f"the world's first process (pid {root.pid}) does not die", "try again: labctl down")
 
@@ -105,6 +131,17 @@ class LinuxMachine:
     def missing(self, tool: str) -> ToolMissing:
         """The error for a program that is not installed."""
         return process.missing(tool)
+
+    def boot_id(self) -> str:
+        """The kernel's name for this boot."""
+        return boot_id()
+
+    def names(self) -> tuple[str, tuple[str, ...]]:
+        """What this machine is called, and its addresses."""
+        done = talk(("ip", "-4", "-j", "address"), "", process.ENVIRONMENT)
+        links = json.loads(done.out or "[]")
+        addresses = (each["local"] for link in links for each in link["addr_info"] if "local" in each)
+        return socket.gethostname(), tuple(addresses)
 
     def python(self) -> str:
         """The interpreter below the virtual environment."""

@@ -10,14 +10,15 @@ from labctl.kernel import daemon
 from labctl.kernel.talk import talk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from labctl.kernel.places import Places
     from labctl.model.lab import Place
     from labctl.model.values import Completed, Listener
 
 # Debian keeps /usr/sbin out of an ordinary user's PATH.
-PATH = "/opt/labctl/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+FOLDER = "/opt/labctl/bin"
+PATH = f"{FOLDER}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C", "LANG": "C"}
 _MOST_SECONDS = 30
 
@@ -50,9 +51,9 @@ def missing(name: str) -> ToolMissing:
 class PlacePrograms:
     """Programs at one place (port `Programs`)."""
 
-    def __init__(self, places: Places, place: Place) -> None:
-        """Run them there."""
-        self._places, self._place = places, place
+    def __init__(self, places: Places, place: Place, marks: Mapping[str, str]) -> None:
+        """Run them there; `marks` are in their environment beside what all have."""
+        self._places, self._place, self._environment = places, place, {**ENVIRONMENT, **marks}
 
     def look(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one that changes nothing, but not for ever."""
@@ -68,7 +69,7 @@ class PlacePrograms:
     def _run(self, argv: Sequence[str], text: str, seconds: float | None) -> Completed:
         self._places.go_to_start(self._place)
         try:
-            return talk(argv, text, ENVIRONMENT, seconds=seconds)
+            return talk(argv, text, self._environment, seconds=seconds)
         except (FileNotFoundError, PermissionError):  # not there, or nothing that may be run
             raise missing(argv[0]) from None
 
@@ -76,7 +77,7 @@ class PlacePrograms:
         """Start one that goes on running, and wait until somebody listens on the port."""
         self._places.go_to_start(self._place)
         try:
-            daemon.start(argv, ENVIRONMENT, protocol, port)
+            daemon.start(argv, self._environment, protocol, port)
         except (FileNotFoundError, PermissionError):
             raise missing(argv[0]) from None
 

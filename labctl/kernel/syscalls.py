@@ -104,6 +104,11 @@ def close_memory() -> None:
     _check(_libc().prctl(4, ctypes.c_ulong(0), 0, 0, 0), "prctl")
 
 
+def die_with_parent() -> None:
+    """Be killed when the process that started this one ends; exec does not change that (prctl(2), PR_SET_PDEATHSIG)."""
+    _check(_libc().prctl(1, ctypes.c_ulong(9), 0, 0, 0), "prctl")
+
+
 def set_dumpable() -> None:
     """Own one's /proc/self again after a change of ids (prctl(2), PR_SET_DUMPABLE)."""
     _check(_libc().prctl(4, ctypes.c_ulong(1), 0, 0, 0), "prctl")

@@ -76,7 +76,13 @@ class Node(Value):
 
 
 class Lab(Value):
-    """The whole address plan. The defaults live in `world/default.toml` only."""
+    """The whole address plan. The defaults live in `world/default.toml` only.
+
+    `nodes` are those that can be worked on from here, `peers` the other machines of the cluster, if it has any: nobody
+    can look into them. `outer` are the places that are no node. `cloud` says who knows the way to the pods of another
+    node: a cloud network (`gcloud`), or the nodes themselves (`static`). From an address in `beyond`, which is another
+    machine's, silence alone proves nothing: perhaps nobody is there.
+    """
 
     bridge: str
     cluster_range: IPv4Network
@@ -86,6 +92,10 @@ class Lab(Value):
     network: str
     nodes: tuple[Node, ...]
     service_range: IPv4Network
+    peers: tuple[Node, ...] = ()
+    outer: tuple[Place, ...] = (INTERNET, VPC)
+    cloud: str = "gcloud"
+    beyond: tuple[IPv4Network, ...] = ()
 
     @cached_property
     def _nodes(self) -> dict[str, Node]:
@@ -101,7 +111,22 @@ class Lab(Value):
             return self._nodes[name]
         except KeyError:
             names = ", ".join(self._nodes)
+            for peer in self.peers:
+                if peer.name == name:
+                    hint = f"log in there ({peer.address}), and run labctl on it"
+                    raise UsageError(f"{name} is another machine; this one is {names}", hint) from None
             raise UsageError(f"there is no node '{name}'", f"the nodes are: {names}") from None
+
+    @cached_property
+    def cluster(self) -> tuple[Node, ...]:
+        """All nodes of the cluster, those on other machines too; on each machine in the same order."""
+        return tuple(sorted((*self.nodes, *self.peers), key=lambda each: each.address)) if self.peers else self.nodes
+
+    def is_beyond(self, address: str) -> bool:
+        """Tell whether an address is another machine's, into which nobody can look from here."""
+        from ipaddress import ip_address
+
+        return any(ip_address(address) in each for each in self.beyond)
 
     @property
     def containers(self) -> tuple[Container, ...]:
@@ -114,9 +139,9 @@ class Lab(Value):
 
     @cached_property
     def _guests(self) -> dict[str, Container]:
-        taken = {node.name for node in self.nodes} | {container.name for container in self.containers}
+        taken = {name for node in self.cluster for name in (node.name, *(each.name for each in node.containers))}
         free = (name for name in letters() if name not in taken)
-        return {node.name: Container(name, node.name) for node, name in zip(self.nodes, free, strict=False)}
+        return {node.name: Container(name, node.name) for node, name in zip(self.cluster, free, strict=False)}
 
     def place(self, text: str) -> Place:
         """Read `NODE`, `NODE/CONTAINER`, `internet` or `vpc` as typed on the command line.
@@ -124,7 +149,7 @@ class Lab(Value):
         Raises:
             UsageError: no such node or container.
         """
-        if text in (str(INTERNET), str(VPC)):
+        if Place(text) in self.outer:
             return Place(text)
         name, _, container = text.partition("/")
         node = self.node(name)

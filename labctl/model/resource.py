@@ -31,9 +31,10 @@ class Present(Value):
 
 
 class Foreign(Value):
-    """Something that is not the lab's holds the name."""
+    """Something that is not the lab's holds the name; `hint` is what to do about it, where that is known."""
 
     why: str
+    hint: str = ""
 
 
 class Unknown(Value):
@@ -73,6 +74,23 @@ class HasBystanders(Protocol):
 
     def bystanders(self, kernel: Kernel) -> tuple[str, ...]:
         """Say, a sentence each, what is not the lab's and stays when the resource is taken away."""
+
+
+@runtime_checkable
+class HasBaseline(Protocol):
+    """A kernel that knows what was there before the lab, and keeps it: that of a world on a real machine."""
+
+    @property
+    def own(self) -> Kernel:
+        """The same kernel without what was there before the lab; through it things are taken away."""
+
+    def judge(self, resource: Resource, seen: Seen) -> Seen:
+        """Hold what was seen against what was there before: that is foreign, whatever it looks like."""
+
+
+def own_view(kernel: Kernel) -> Kernel:
+    """The kernel through which a resource is taken away, and what is beside it named."""
+    return kernel.own if isinstance(kernel, HasBaseline) else kernel
 
 
 @runtime_checkable

@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from labctl.model.ports import Kernel
 
 
+STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin", "/etc/netns", "/var/lib/kube-dns")
+"""Where the course keeps files on a node: what a snapshot shows of it, and all that labctl writes on a real machine."""
+
+PLUGIN = "labnet"
+"""What the lab's plug-in is called; its files bear the name."""
+
 RESULTS_FOLDER = "/var/lib/cni/results"
 """Where a node keeps what its plug-in answered, as libcni has it."""
 

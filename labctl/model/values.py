@@ -118,6 +118,10 @@ class Ruleset(Value):
         return tuple(rule for rule in self.rules if rule.chain == chain)
 
 
+CLOUD_MARK = "made by labctl"
+"""The description of a route that the lab made in a real cloud: only such a one is deleted again."""
+
+
 class CloudRoute(Value):
     """A route of the vpc."""
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from labctl.model.lab import Lab, Place
     from labctl.model.ports import Kernel
 
-Kind: TypeAlias = Literal["sandbox", "privileged"]
+Kind: TypeAlias = Literal["sandbox", "privileged", "host"]
+"""Of the three only the last is this very machine: it has no namespaces but those of its containers."""
 
 
 PAUSE = ("sleep", "infinity")
@@ -142,6 +143,12 @@ class Machine(Protocol):
 
     def python(self) -> str:
         """A bare Python interpreter."""
+
+    def boot_id(self) -> str:
+        """The kernel's name for this boot."""
+
+    def names(self) -> tuple[str, tuple[str, ...]]:
+        """What this machine is called, and its IPv4 addresses."""
 
 
 class Session(Protocol):

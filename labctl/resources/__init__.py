@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labctl.resources.kubeconfig.user import KubeconfigUser
     from labctl.resources.kubectl_proxy import KubectlProxy
     from labctl.resources.netns_link import NetnsLink
+    from labctl.resources.node_route import NodeRoute, routes_between_nodes
     from labctl.resources.plugin import PluginConfiguration, PluginExecutable
     from labctl.resources.reservation import AddressStore, Reservation
     from labctl.resources.resolver_file import ResolverFile
@@ -56,6 +57,7 @@ _WHERE = {
     "KubectlProxy": "labctl.resources.kubectl_proxy",
     "KubeconfigUser": "labctl.resources.kubeconfig.user",
     "NetnsLink": "labctl.resources.netns_link",
+    "NodeRoute": "labctl.resources.node_route",
     "PluginConfiguration": "labctl.resources.plugin",
     "PluginExecutable": "labctl.resources.plugin",
     "Reservation": "labctl.resources.reservation",
@@ -66,6 +68,7 @@ _WHERE = {
     "service_words": "labctl.resources.service_lesson",
     "VethPair": "labctl.resources.veth",
     "VpcRoute": "labctl.resources.vpc_route",
+    "routes_between_nodes": "labctl.resources.node_route",
     "store_folder": "labctl.model.store",
 }
 
@@ -101,6 +104,7 @@ __all__ = [
     "KubectlProxy",
     "LinkAddress",
     "NetnsLink",
+    "NodeRoute",
     "PluginConfiguration",
     "PluginExecutable",
     "Reservation",
@@ -110,6 +114,7 @@ __all__ = [
     "ServiceRules",
     "VethPair",
     "VpcRoute",
+    "routes_between_nodes",
     "service_words",
     "store_folder",
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.model.resource import Absent, Foreign, Present, Seen
 from labctl.model.shell import Pipe, Redirect, Run, Shell
+from labctl.model.store import PLUGIN
 from labctl.model.value import Value
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect
 
-PLUGIN = "labnet"
 BIN_FOLDER, CONF_FOLDER = "/opt/cni/bin", "/etc/cni/net.d"
 """Where runtimes look for plug-ins, and for the configurations that name them."""
 SOURCE = "/opt/labctl/bin/labnet"

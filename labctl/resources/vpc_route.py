@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from labctl.model.lab import VPC
 from labctl.model.resource import Absent, Present, Seen
 from labctl.model.shell import Run, Shell
 from labctl.model.value import Value
-from labctl.model.values import CloudRoute
+from labctl.model.values import CLOUD_MARK, CloudRoute
 
 if TYPE_CHECKING:
     from labctl.model.lab import Lab, Node
@@ -33,7 +34,10 @@ class VpcRoute(Value):
         return f"{self.lab.network}-{self.node.name}"
 
     def _wanted(self) -> CloudRoute:
-        return CloudRoute(self._name, self.lab.network, str(self.node.pod_range), str(self.node.address))
+        # In a real cloud there are others' routes too: the lab's own are told by what they say of themselves.
+        mark = "" if VPC in self.lab.outer else CLOUD_MARK
+        hop = str(self.node.address)
+        return CloudRoute(self._name, self.lab.network, str(self.node.pod_range), hop, description=mark)
 
     def _fits(self, route: CloudRoute) -> bool:
         wanted = self._wanted()
@@ -85,7 +89,7 @@ class VpcRoute(Value):
         """`gcloud`, in the notes' own words."""
         del dialect  # both say it alike
         wanted = self._wanted()
-        options = (
+        options: tuple[str, ...] = (
             "--destination-range",
             wanted.destination,
             "--network",
@@ -93,6 +97,7 @@ class VpcRoute(Value):
             "--next-hop-address",
             wanted.next_hop,
         )
+        options += ("--description", wanted.description) if wanted.description else ()
         return Shell(
             do=(
                 Run(

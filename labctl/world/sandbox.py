@@ -66,7 +66,7 @@ class Sandbox:
         saved = self._state.load()
         if saved is None or not self._machine.stands(saved.record):
             return None
-        return World(saved, read_lab(saved.topology))
+        return World(saved, saved.lab)
 
     def lost(self) -> Saved | None:
         """Give what is known of a world that died without `down`: a reboot, or its first process was killed."""
@@ -159,6 +159,10 @@ class Sandbox:
             saved = Saved(record, topology)
             self._furnish(saved, lab)
             yield World(saved, lab)
+
+    def remake(self, saved: Saved) -> World:
+        """Make a world again that is gone."""
+        return self.up(saved.topology, saved.record.kind)
 
     def _furnish(self, saved: Saved, lab: Lab) -> None:
         session = self._machine.enter(saved.record, lab, netlink=False)

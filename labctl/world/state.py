@@ -25,11 +25,14 @@ from labctl.errors import KernelRefused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from labctl.model.lab import Lab
     from labctl.model.world import WorldRecord
     from labctl.world.topology import Document
 
 INSIDE = Path("/opt/labctl")
 SHARED_INSIDE = INSIDE / "shared"
+# Not in root's own home: two who became root in two ways must find the same world, and the same lock.
+HOST_HOME = Path("/var/lib/labctl")
 _SCHEMA = 1
 _MAGIC = b"SQLite format 3\0"
 _ELSEWHERE = "name another folder: LABCTL_HOME=DIR labctl …"
@@ -37,10 +40,23 @@ _ELSEWHERE = "name another folder: LABCTL_HOME=DIR labctl …"
 
 @dataclass(frozen=True)
 class Saved:
-    """A world as it was saved: who keeps it, and the plan it was made by."""
+    """A world as it was saved: who keeps it, and the plan it was made by.
+
+    `node` is which node of the plan this machine is, where it is one; `cloud` then says who keeps the routes.
+    """
 
     record: WorldRecord
     topology: Document
+    node: str = ""
+    cloud: str = ""
+
+    @property
+    def lab(self) -> Lab:
+        """The lab of that plan, as it is seen from here."""
+        from labctl.world.topology import localise, read_lab
+
+        lab = read_lab(self.topology)
+        return localise(lab, self.node, self.cloud) if self.node else lab
 
 
 class HasRecord(Protocol):
@@ -72,10 +88,12 @@ class State:
         return str(self.home.resolve())
 
     @classmethod
-    def find(cls, environment: Mapping[str, str], *, inside: bool) -> State:
-        """Find the home that the environment names."""
+    def find(cls, environment: Mapping[str, str], *, inside: bool, host: bool = False) -> State:
+        """Find the home that the environment names; that of a world that is this machine is root's."""
         if named := environment.get("LABCTL_HOME"):
             return cls(Path(named).absolute(), inside=inside)
+        if host:
+            return cls(HOST_HOME, inside=inside)
         base = Path(environment.get("XDG_STATE_HOME") or "")
         if not base.is_absolute():
             # The XDG specification: a relative path is to be ignored.
@@ -118,7 +136,7 @@ class State:
         """Spell a saved world as the file does."""
         import json
 
-        return json.dumps({"schema": _SCHEMA, "record": asdict(saved.record), "topology": saved.topology}) + "\n"
+        return json.dumps({"schema": _SCHEMA, **asdict(saved)}) + "\n"
 
     def save(self, saved: Saved) -> None:
         """Write which world stands, whole or not at all.
@@ -134,6 +152,33 @@ class State:
             except OSError:
                 beside.unlink(missing_ok=True)
                 raise
+
+    def keep(self, name: str, text: str) -> None:
+        """Write a file of the home, whole or not at all, and on the disk: a power cut must not take it.
+
+        Raises:
+            KernelRefused: the folder cannot be written.
+        """
+        path = self.home / name
+        beside = path.with_suffix(".new")
+        with _writing(self.home):
+            with beside.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+
+    def kept(self, name: str) -> str | None:
+        """Read such a file; None if there is none."""
+        try:
+            return (self.home / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def drop(self, name: str) -> None:
+        """Remove such a file; gone already is success."""
+        with _writing(self.home):
+            (self.home / name).unlink(missing_ok=True)
 
     def forget(self) -> None:
         """Forget the world; the journal stays."""
@@ -217,7 +262,8 @@ def _parse(text: bytes) -> Saved:
     record = data["record"]
     keepers = tuple((place, Keeper(**keeper)) for place, keeper in record["keepers"])
     root = Keeper(**record["root"])
-    return Saved(WorldRecord(record["kind"], record["boot"], root, keepers), data["topology"])
+    known = WorldRecord(record["kind"], record["boot"], root, keepers)
+    return Saved(known, data["topology"], data.get("node", ""), data.get("cloud", ""))
 
 
 def _say(text: str) -> None:

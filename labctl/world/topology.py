@@ -14,6 +14,7 @@ from labctl.errors import UsageError
 from labctl.model.lab import Container, Lab, Node, letters
 from labctl.model.objects import MY_POD
 from labctl.model.service import DNS_POD
+from labctl.model.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +36,9 @@ _TAKEN_ADDRESSES = 3
 # From this prefix on there is neither (RFC 3021).
 _POINT_TO_POINT = 31
 _LONGEST_SERVICE_PREFIX = 24
-_TOP = {"bridge", "network", "cluster_range", "node_range", "gateway", "internet", "node"}
+_TOP = {"bridge", "network", "cluster_range", "node_range", "gateway", "node"}
 # What a file may leave out has the value of the default topology.
-_OPTIONAL = {"service_range"}
+_OPTIONAL = {"internet", "service_range"}
 # What is noted in it, and makes no difference.
 _NOTED = {"seed"}
 _NODE = {"name", "address", "pod_range", "containers"}
@@ -56,6 +57,19 @@ def read_file(path: Path) -> Document:
         raise UsageError(f"the topology {path} cannot be read: {reason}", f"an example: {DEFAULT}") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the topology {path} is not TOML: {error}", f"an example: {DEFAULT}") from None
+
+
+def localise(lab: Lab, name: str, cloud: str) -> Lab:
+    """The lab as it is seen from one of its nodes, a real machine: the others are machines that nobody can look into.
+
+    Raises:
+        UsageError: there is no such node.
+    """
+    here = lab.node(name)
+    peers = tuple(node for node in lab.nodes if node != here)
+    addresses = (IPv4Network(each) for each in (lab.internet, *(peer.address for peer in peers)))
+    beyond = (*addresses, *(peer.pod_range for peer in peers))
+    return replace(lab, nodes=(here,), peers=peers, outer=(), cloud=cloud, beyond=beyond)
 
 
 def plan_id(document: Document) -> str:

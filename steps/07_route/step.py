@@ -3,20 +3,34 @@
 from itertools import pairwise
 
 from labctl.model import Lab, Node, Ping, Probe, Step
-from labctl.resources import VpcRoute
+from labctl.resources import NodeRoute, VpcRoute, routes_between_nodes
 
 
-def resources(lab: Lab, node: Node) -> tuple[VpcRoute, ...]:
-    """Tell the cloud network, for every node, where its pods are."""
+def resources(lab: Lab, node: Node) -> tuple[VpcRoute | NodeRoute, ...]:
+    """Tell the cloud network, or each node where there is none, where the pods of every node are."""
     del node
-    return tuple(VpcRoute(lab, each) for each in lab.nodes)
+    return routes_between_nodes(lab)
 
 
 def probes(lab: Lab, node: Node) -> tuple[Probe, ...]:
-    """Ping from one node's first container to the next one's, and back as a new flow."""
+    """Ping from one node's first container to the next one's, and back as a new flow.
+
+    Of a machine that nobody can look into from here, only the bridge's address is known.
+    """
     del node
     firsts = [each.containers[0] for each in lab.nodes]
-    return tuple(
+    away = tuple(
+        Probe(
+            f"{source.name} ({source.node}) can ping {peer.bridge_address}, the bridge of {peer.name}",
+            Ping(source.place, str(peer.bridge_address)),
+            before=False,
+            after=True,
+            blame=f"has {peer.name} a route back, and come as far as step 5?",
+        )
+        for source in firsts[:1]
+        for peer in lab.peers
+    )
+    return away + tuple(
         Probe(
             f"{source.name} ({source.node}) can ping {target.name} ({target.node})",
             Ping(source.place, target),

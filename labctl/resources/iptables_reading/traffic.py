@@ -97,8 +97,10 @@ def replace_sides(box: Box, **sides: Values) -> Box:
 
 def intersect(one: Box, other: Box) -> Box | None:
     """Give the packets that are in both; None if there are none."""
-    both = tuple(mine & theirs for mine, theirs in zip(one, other, strict=True))
-    return both if all(both) else None
+    # Nearly all rules of a large firewall are about others' traffic, and one side says so at once.
+    if any(mine.isdisjoint(theirs) for mine, theirs in zip(one, other, strict=True)):
+        return None
+    return tuple(mine & theirs for mine, theirs in zip(one, other, strict=True))
 
 
 def subtract(one: Box, other: Box) -> list[Box]:

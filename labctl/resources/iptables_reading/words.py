@@ -6,6 +6,7 @@ before the option that it turns round, `-j` or `-g` last.
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ _OPTIONS = {
 }
 # Modules that match nothing by themselves; what they limit is said by their options.
 _SILENT = frozenset(("comment", "conntrack", "icmp", "iprange", "mark", "multiport", "sctp", "state", "tcp", "udp"))
+_PLAIN_RANGE = re.compile(r"(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})/(\d{1,2})", re.ASCII)
+_BITS, _BYTE = 32, 255
 STATES = frozenset(("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"))
 
 
@@ -129,6 +132,13 @@ def read_range(value: str) -> tuple[int, int]:
     if "-" in value:
         first, _, last = value.partition("-")
         return int(IPv4Address(first)), int(IPv4Address(last))
+    if plain := _PLAIN_RANGE.fullmatch(value):
+        # As iptables-save spells nearly all of them: a firewall may have thousands, and ipaddress takes its time.
+        *parts, prefix = (int(part) for part in plain.groups())
+        if max(parts) <= _BYTE and prefix <= _BITS:
+            others = (1 << (_BITS - prefix)) - 1
+            number = int.from_bytes(parts)
+            return number & ~others, number | others
     network = IPv4Network(value, strict=False)
     return int(network.network_address), int(network.broadcast_address)
 

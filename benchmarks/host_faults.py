@@ -1,0 +1,79 @@
+"""Kills labctl at every change of a host world: of `up`, of each step, of `down`. Prints a table.
+
+After each, `down` or `reset`; then the machine must be as before, or as where nothing was killed. With `--write` the
+table goes into docs/faults.md too, between its marks.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.host_killed import FIRST_STEPS, kill_in_down, kill_in_step, kill_in_up  # noqa: E402 (the path is set above)
+from tests.host_under_test import OTHERS, HostUnderTest  # noqa: E402 (as above)
+from tests.lab_under_test import LabUnderTest  # noqa: E402 (as above)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BEGIN, END = "<!-- power cuts -->", "<!-- end of power cuts -->"
+
+
+def _cut(host: HostUnderTest, kill: Callable[[int], bool]) -> tuple[int, int]:
+    """Kill at each change, then `down`: how often, and how often the machine was not as before."""
+    before, lost = host.state(), 0
+    for at in count(1):
+        killed = host.call(lambda at=at: kill(at))
+        host.labctl("down")
+        if not killed:
+            return at - 1, lost
+        lost += host.state() != before
+    raise AssertionError
+
+
+def _cut_step(host: HostUnderTest, number: int) -> tuple[int, int]:
+    """Kill a step at each change, then `reset`."""
+    wrong = 0
+    for at in count(1):
+        differs = host.call(lambda at=at: kill_in_step(host.home, number, at))
+        host.labctl("down")
+        if differs == "-":
+            return at - 1, wrong
+        wrong += bool(differs)
+    raise AssertionError
+
+
+def measure() -> list[tuple[str, int, int]]:
+    """One row each: what was killed, how often, how often that was not put right."""
+    with tempfile.TemporaryDirectory() as folder, LabUnderTest(Path(folder) / "home") as around:
+        host = HostUnderTest(around)
+        host.type(f"{OTHERS}iptables -P FORWARD ACCEPT\n")
+        before = host.state()
+        rows = [("`up`, then `down`", *_cut(host, lambda at: kill_in_up(host.home, at)))]
+        rows += [(f"step {number}, then `reset`", *_cut_step(host, number)) for number in FIRST_STEPS]
+        rows.append(("`down`, then `down`", *_cut(host, lambda at: kill_in_down(host.home, at))))
+        rows.append(("all of it, what was there before", 1, int(host.state() != before)))
+        return rows
+
+
+def main(arguments: list[str]) -> int:
+    """Kill, print, and write if asked."""
+    rows = measure()
+    lines = ["| killed in | at so many changes | not exact after |", "|---|---|---|"]
+    text = "\n".join([*lines, *(f"| {what} | {times} | {wrong} |" for what, times, wrong in rows)])
+    print(text)
+    if "--write" in arguments:
+        path = ROOT / "docs/faults.md"
+        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    return 1 if any(wrong for _, _, wrong in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
