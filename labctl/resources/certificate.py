@@ -79,8 +79,11 @@ class Certificate(Value):
             seen = reader.observe(kernel)
             # One that is only done without (`shared`) is not running.
             if isinstance(seen, Present) and not seen.shared:
-                reader.revert(kernel)
-                reader.apply(kernel)
+                try:
+                    reader.revert(kernel)
+                    reader.apply(kernel)
+                except KernelRefused as error:
+                    raise KernelRefused(f"{reader.key} was not started again: {error.what}", error.hint) from error
 
     @property
     def _making(self) -> tuple[str, ...]:
