@@ -44,6 +44,7 @@ DRIFTS = {
     ),
     "masquerades the bridge": (6, "iptables -t nat -F; iptables -t nat -A POSTROUTING -s 10.244.0.0/24 -j MASQUERADE"),
     "an endpoint without a rule": (9, "iptables -t nat -D KUBE-SVC-QFGHW72L5AIIA6IV 3"),
+    "no certificate": (12, "echo nothing >/etc/kubernetes/pki/ca.crt"),
     "wrong hop": (
         7,
         (

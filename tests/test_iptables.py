@@ -47,6 +47,15 @@ KUBE_PROXY = """
 -A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully
 """
 
+# A Service without endpoints, as kube-proxy writes it; the second one's address is up to the test.
+REFUSED = """
+-A FORWARD -m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A KUBE-SERVICES -d 10.96.0.100/32 -p tcp -m comment --comment "a/b:http has no endpoints" -m tcp --dport 80 -j REJECT
+-A KUBE-SERVICES -d {}/32 -p tcp -m tcp --dport 80 -j REJECT --reject-with icmp-port-unreachable
+-A FORWARD -m conntrack --ctstate NEW -j KUBE-EXTERNAL-SERVICES
+-A KUBE-EXTERNAL-SERVICES -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 30080 -j REJECT
+"""
+
 
 def table(wanted: IptablesRule, rules: str, policy: str = "DROP") -> Ruleset:
     """Read rules, one a line, without `-A CHAIN` where they are of the wanted chain."""
@@ -85,6 +94,8 @@ PRESENT = [
     (FROM, f"-s {PODS} -j ACCEPT\n-j REJECT --reject-with icmp-host-prohibited", ""),
     (FROM, f"{DOCKER}-s {PODS} -j ACCEPT", ""),
     (TO, f"{DOCKER}-d {PODS} -j ACCEPT", ""),
+    (FROM, f"{REFUSED.format('10.96.0.7')}-s {PODS} -j ACCEPT", ""),
+    (TO, f"{REFUSED.format('10.96.0.7')}-d {PODS} -j ACCEPT", ""),
     (NAT, f"-s {MINE} ! -o cni0 -j MASQUERADE", ""),
     (NAT, f"{KUBE_PROXY}-s {MINE} ! -o cni0 -j MASQUERADE", ""),
     (NAT, f"-s {PODS} ! -o cni0 -j MASQUERADE", f"-s {PODS} ! -o cni0 -j MASQUERADE does it"),
@@ -145,6 +156,9 @@ DRIFTED = [
     (FROM, f"-j FEW\n-s {PODS} -j ACCEPT\n-A FEW -m set --match-set few src -j RETURN\n-A FEW -j DROP", "in FEW"),
     (FROM, f"-s {PODS} -j RETURN\n-s {PODS} -j ACCEPT", "-j RETURN comes before"),
     (FROM, f"-j DOCKER-USER\n-A DOCKER-USER -j RETURN\n-A DOCKER-USER -s {PODS} -j ACCEPT", "in DOCKER-USER"),
+    (FROM, f"{REFUSED.format('10.244.0.3')}-s {PODS} -j ACCEPT", "in KUBE-SERVICES, -d 10.244.0.3/32"),
+    (FROM, f"-j KUBE-SERVICES\n-s {PODS} -j ACCEPT\n-A KUBE-SERVICES -p tcp -j REJECT", "in KUBE-SERVICES, -p tcp"),
+    (FROM, f"-d 10.96.0.7/32 -p tcp -j REJECT\n-s {PODS} -j ACCEPT", "-d 10.96.0.7/32 -p tcp -j REJECT"),
     (NAT, f"-s {MINE} -j MASQUERADE", "also rewrites what stays on the bridge"),
     (NAT, "-j MASQUERADE", "also rewrites what stays on the bridge"),
     (NAT, f"-s {MINE} -o cni0 -j MASQUERADE", f"only -s {MINE} -o cni0; expected -s {MINE} ! -o cni0"),

@@ -54,12 +54,25 @@ def test_a_port_that_is_taken_is_named_and_nothing_is_done(lab: LabUnderTest, po
 
 def test_undo_leaves_no_process_and_no_file(lab: LabUnderTest) -> None:
     lab.apply(range(OBJECTS))
-    look = "ls -R /etc/kubernetes /run/netns; ls -d /proc/[0-9]* | wc -l"
+    look = "ls -R /etc/kubernetes /run/netns /root; ls -A /root/.kube; ls -d /proc/[0-9]* | wc -l"
     lab.type("master", "kubectl get --raw /api 2>/dev/null || :")
     before = lab.type("master", f"{look} 2>&1 || :").out
     lab.apply((OBJECTS,))
     assert lab.type("master", f"{look} 2>&1 || :").out != before
+    assert lab.report(OBJECTS).outcome is Outcome.DONE
     lab.undo_from(OBJECTS)
     running = "grep -lz kube-apiserver /proc/[0-9]*/cmdline 2>/dev/null | grep -q ."
     lab.type("master", f"timeout 20 bash -c 'while {running}; do sleep 0.05; done'")
     assert lab.type("master", f"{look} 2>&1 || :").out == before
+
+
+def test_with_a_certificate_made_anew_kubectl_believes_the_server_again(lab: LabUnderTest) -> None:
+    """What runs has read the old one; and what a link in its place led to is nobody's to write."""
+    lab.apply(range(OBJECTS + 1))
+    pki, ask = "/etc/kubernetes/pki", "kubectl --context=lab get --raw /readyz"
+    for spoil in (f"rm {pki}/apiserver.key", f"echo mine >/root/mine; ln -sf /root/mine {pki}/ca.crt"):
+        assert lab.type("master", spoil).code == 0
+        said = lab.labctl("step", str(OBJECTS), "--apply")
+        assert said.code == 0, said
+        assert lab.type("master", ask).out == "ok"
+    assert lab.type("master", f"cat /root/mine; test -L {pki}/ca.crt || echo file").out == "mine\nfile\n"

@@ -41,6 +41,12 @@ def test_the_way_is_told_rule_by_rule_with_its_counts() -> None:
     assert max(map(len, told)) <= 76
 
 
+def test_a_rule_that_never_matches_is_told_too() -> None:
+    never = f"PREROUTING -d {MINE.address}/32 -m statistic --mode random --probability 0.00000000000 -j RETURN"
+    told = retell(counted(typed(never)), MINE, {})
+    assert [" ".join(each.split()) for each in told[:2]] == ["PREROUTING", f"1 to {MINE.address} never -> RETURN"]
+
+
 def test_where_no_rule_is_about_it_nothing_is_told() -> None:
     assert retell("", MINE, {}) == ()
     assert retell(counted(typed("POSTROUTING -s 10.244.0.0/24 ! -o cni0 -j MASQUERADE")), MINE, {}) == ()

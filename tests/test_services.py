@@ -88,6 +88,8 @@ def test_without_endpoints_it_is_refused_at_once_and_what_has_some_is_not(served
     (portal,) = read_portals(served.kernel.firewall("master").saved())
     assert (portal.name, portal.address, portal.node_port, portal.backends) == ("mystuff/my-svc:http", VIP, 30080, ())
     assert all(isinstance(each.observe(served.kernel), Present) for each in rules(served, none))
+    # What refuses is nothing in the way of the pods' own traffic.
+    assert served.report(step_called("forward")).outcome is Outcome.DONE
     served.undo_from(PROXY)
     assert "KUBE-" not in served.kernel.firewall("master").saved()
 

@@ -13,18 +13,24 @@ from labctl.model.value import Value
 if TYPE_CHECKING:
     from labctl.model.ports import Kernel, Programs
     from labctl.model.shell import Dialect
+    from labctl.resources.kubectl_proxy import KubectlProxy
+    from labctl.resources.server import Server
 
 _DAYS = "365"
 
 
 class Certificate(Value):
-    """For a server at one address of `node`: `path` is the certificate, `key_path` the key that belongs to it."""
+    """For a server at one address of `node`: `path` is the certificate, `key_path` the key that belongs to it.
+
+    `readers` read it when they are started: those that run while it is made anew are started again.
+    """
 
     node: str
     path: str
     key_path: str
     owner: str
     address: str
+    readers: tuple[Server | KubectlProxy, ...] = ()
 
     @property
     def key(self) -> str:
@@ -60,11 +66,24 @@ class Certificate(Value):
         return drift
 
     def apply(self, kernel: Kernel) -> None:
-        """Make both anew."""
+        """Make both anew; where there is a link, what it leads to stays as it is."""
+        files = kernel.files(self.node)
+        for path in (self.path, self.key_path):
+            if (info := files.info(path)) is not None and info.kind == "link":
+                files.remove(path)
         done = kernel.programs(Place(self.node)).run(self._making)
         if done.code != 0:
             said = (done.err.strip() or f"exit code {done.code}").splitlines()[-1]
             raise KernelRefused(f"openssl could not make {self.path}: {said}", "see: labctl status")
+        for reader in self.readers:
+            seen = reader.observe(kernel)
+            # One that is only done without (`shared`) is not running.
+            if isinstance(seen, Present) and not seen.shared:
+                try:
+                    reader.revert(kernel)
+                    reader.apply(kernel)
+                except KernelRefused as error:
+                    raise KernelRefused(f"{reader.key} was not started again: {error.what}", error.hint) from error
 
     @property
     def _making(self) -> tuple[str, ...]:

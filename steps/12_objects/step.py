@@ -10,28 +10,32 @@ _PKI = AUTHORITY_FILE.rpartition("/")[0]
 
 def resources(lab: Lab, node: Node) -> tuple[Guest | GuestNetwork | Folder | Certificate | Server | KubectlProxy, ...]:
     """Make the notes' pod; start the API server, with a certificate of its own, and `kubectl proxy` in front of it."""
-    pod = my_pod(lab)
+    pod, proxy = my_pod(lab), KubectlProxy(node.name)
+    server = Server(
+        node.place,
+        "kube-apiserver",
+        ("kube-apiserver", f"--bind-address={API_ADDRESS}", f"--secure-port={API_PORT}"),
+        API_PORT,
+        address=API_ADDRESS,
+        program=("kube-apiserver",),
+        purpose="the API server: it serves the lab as objects",
+    )
     return (
         Guest(pod),
         GuestNetwork(lab, node, pod),
         Folder(node.name, _PKI, "where a cluster has its certificates", parents=1),
-        Certificate(node.name, AUTHORITY_FILE, KEY_FILE, "kube-apiserver", API_ADDRESS),
-        Server(
-            node.place,
-            "kube-apiserver",
-            ("kube-apiserver", f"--bind-address={API_ADDRESS}", f"--secure-port={API_PORT}"),
-            API_PORT,
-            address=API_ADDRESS,
-            program=("kube-apiserver",),
-            purpose="the API server: it serves the lab as objects",
-        ),
-        KubectlProxy(node.name),
+        Certificate(node.name, AUTHORITY_FILE, KEY_FILE, "kube-apiserver", API_ADDRESS, readers=(server, proxy)),
+        server,
+        proxy,
     )
 
 
 def probes(lab: Lab, node: Node) -> tuple[Probe, ...]:
-    """Ask the real kubectl, by the proxy alone: whatever its file says, for the notes' own path, and for all pods."""
-    ask = ("kubectl", "--kubeconfig=/dev/null", f"--server={LAB_PROXY.server}", "get")
+    """Ask the real kubectl, by the proxy alone: whatever its file says, for the notes' own path, and for all pods.
+
+    It is to keep nothing: its cache in the learner's home would outlive the step.
+    """
+    ask = ("kubectl", "--kubeconfig=/dev/null", "--cache-dir=/dev/null", f"--server={LAB_PROXY.server}", "get")
     look = "who listens? sudo ss -Hltnp; what does it say? curl http://127.0.0.1:8001/readyz"
     return (
         Probe(

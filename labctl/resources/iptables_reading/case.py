@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from labctl.model.service_chains import EXTERNAL, SERVICES
 from labctl.model.value import Value
 from labctl.model.values import Rule, Ruleset
 from labctl.resources.iptables_reading.traffic import (
@@ -146,8 +147,8 @@ class Case(Value):
 
     @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
-        """What becomes of the needed traffic."""
-        return self.walk(self.needed)
+        """What becomes of the needed traffic; what is said to a Service that has no endpoints is nothing of it."""
+        return tuple(leaf for leaf in self.walk(self.needed) if not self._refuses_a_service(leaf))
 
     @cached_property
     def problems(self) -> tuple[Leaf, ...]:
@@ -163,6 +164,20 @@ class Case(Value):
         # is held against the learner: a rate limit, a string match or a set of some other tool is not.
         aimed = ADDRESSES | INTERFACES
         return any(_PORTS & set(rule.unknown) or aimed & {term.dimension for term in rule.terms} for rule in leaf.path)
+
+    def _refuses_a_service(self, leaf: Leaf) -> bool:
+        """Tell whether a rule is kube-proxy's for a Service without endpoints: about its address, which no pod has.
+
+        The one for its node port asks for the node's own addresses, and nothing that is forwarded has these.
+        """
+        rule = leaf.rule if leaf.path else None
+        if rule is None or rule.target != "REJECT" or rule.chain not in (SERVICES, EXTERNAL):
+            return False
+        if "--dst-type LOCAL" in " ".join(rule.unknown) and "!" not in rule.unknown:
+            return self.wanted.chain == "FORWARD"
+        pods = self._values("dst", (each.value for each in self.wanted.reading.terms if each.dimension in ADDRESSES))
+        named = any(term.dimension == "dst" and not term.negated for term in rule.terms)
+        return named and not side(leaf.box, "dst") & pods
 
     def _may_keep_source(self, box: Box) -> bool:
         """Tell whether a box only goes to pods: leaving that alone is the cure for the notes' rewriting of it."""

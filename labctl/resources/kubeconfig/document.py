@@ -172,7 +172,8 @@ def _read(yaml: YAML, text: str) -> Any:  # noqa: ANN401 (the library's map)
         root = yaml.load(text)
     except YAMLError as error:
         raise NoKubeconfigError(f"is not YAML: {_say(error)}") from None
-    except (ValueError, RecursionError) as error:  # an impossible date; brackets without end
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        # An impossible date, brackets without end; the last three for a tag that does not fit, or a map as a key.
         raise NoKubeconfigError(f"is not YAML: {str(error) or type(error).__name__}") from None
     if root is None:
         return None

@@ -80,7 +80,7 @@ def _spell(line: Line, names: Mapping[str, str]) -> str:
     tests = [each for each in line.tests if each[0] == "-s"] or line.tests
     said = [_spell_test(name, value, negated=negated) for name, negated, value in tests]
     if line.chance < _WHOLE:
-        said.append(f"1 in {1 / line.chance:.0f}")
+        said.append(f"1 in {1 / line.chance:.0f}" if line.chance else "never")
     if line.target == "DNAT":
         target = line.argument("--to-destination")
         name = names.get(target.partition(":")[0], "")
