@@ -153,33 +153,6 @@ class State:
                 beside.unlink(missing_ok=True)
                 raise
 
-    def keep(self, name: str, text: str) -> None:
-        """Write a file of the home, whole or not at all, and on the disk: a power cut must not take it.
-
-        Raises:
-            KernelRefused: the folder cannot be written.
-        """
-        path = self.home / name
-        beside = path.with_suffix(".new")
-        with _writing(self.home):
-            with beside.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-
-    def kept(self, name: str) -> str | None:
-        """Read such a file; None if there is none."""
-        try:
-            return (self.home / name).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-
-    def drop(self, name: str) -> None:
-        """Remove such a file; gone already is success."""
-        with _writing(self.home):
-            (self.home / name).unlink(missing_ok=True)
-
     def forget(self) -> None:
         """Forget the world; the journal stays."""
         with _writing(self.home):

@@ -6,7 +6,7 @@ without: what is there only with it is not the lab's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from labctl.errors import ForeignObject, KernelRefused
 from labctl.model.baseline import canonical
@@ -15,6 +15,7 @@ from labctl.model.kubeconfig import AUTHORITY_FILE, KEY_FILE, KUBECONFIG
 from labctl.model.lab import NETNS_FOLDER, Place
 from labctl.model.resource import Absent, Foreign, Present, Seen, Unknown
 from labctl.model.store import STATE_FOLDERS
+from labctl.world.host.judging import named_address, pick, say_old
 from labctl.world.host.own import OwnKernel
 from labctl.world.host.owners import whose
 
@@ -35,12 +36,6 @@ FOLDERS = (*FILES, canonical(NETNS_FOLDER))
 
 def _refuse(what: str, words: Sequence[str], baseline: Baseline) -> NoReturn:
     raise ForeignObject(say_old(what, words, baseline), _BESIDE)
-
-
-def say_old(what: str, words: Sequence[str], baseline: Baseline) -> str:
-    """Say that something was there before, and whose it looks."""
-    owner = whose((what, *words), baseline)
-    return f"{what} was there before `labctl up`" + (f", and looks like {owner}" if owner else "")
 
 
 class _Guarded:
@@ -228,44 +223,8 @@ class GuardedKernel:
             aside = "it was there before `labctl up`" if hidden.named else ""
             aside += f"{', and' if aside else 'it'} looks like {owner}" if owner else ""
             return Foreign(f"{seen.why}; {aside}" if aside else seen.why, seen.hint or _BESIDE)
-        taken = _named_address(resource, hidden)
+        taken = named_address(resource, hidden)
         if hidden.named or taken or (isinstance(seen, Present) and isinstance(alone, Absent)):
-            what, words = taken or _pick(resource, seen, hidden)
+            what, words = taken or pick(resource, seen, hidden)
             return Foreign(say_old(what, words, self._baseline), _BESIDE)
         return seen
-
-
-_Said: TypeAlias = "tuple[str, tuple[str, ...]]"
-
-
-def _named_address(resource: Resource, hidden: Hidden) -> _Said | None:
-    """An address that was there before and is the one that this resource is to be."""
-    for what, address in hidden.addresses.items():
-        if address.cidr.partition("/")[0] in resource.key.split("/"):
-            return what, (address.device,)
-    return None
-
-
-def _pick(resource: Resource, seen: Seen, hidden: Hidden) -> _Said:
-    """Of all that was left out, what this resource is about: a name, or a rule that was spelled or is of its range."""
-    if hidden.named:
-        return next(iter(hidden.named.items()))
-    said = (*seen.drift, seen.note) if isinstance(seen, Present) else ()
-    told = " ".join((resource.key, *said))
-    for name, route in hidden.cloud.items():
-        if name in told:
-            return f"the route {name}", (route.description,)
-    ranges = {word for word in told.split() if "." in word and word[:1].isdigit()}
-    # The longest first: `-j ACCEPT` is part of many.
-    rules = sorted(hidden.rules.items(), key=lambda each: (each[1].chain not in told, -len(each[0])))
-    spelled = [what for what, rule in rules if spell_words(_without_comment(rule.words)) in told]
-    alike = [what for what, rule in rules if ranges & set(rule.words)]
-    for what in (*spelled, *alike):
-        return what, (hidden.rules[what].chain, *hidden.rules[what].words)
-    return next((each for each in said if each), resource.key), ()
-
-
-def _without_comment(words: tuple[str, ...]) -> tuple[str, ...]:
-    """As the reading of rules says them."""
-    at = words.index("--comment") if "--comment" in words else 0
-    return (*words[: at - 2], *words[at + 2 :]) if at else words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,28 @@ class Kept:
 
 
 def keep(state: State, kept: Kept) -> None:
-    """Write it down, before anything is changed."""
+    """Write it down, whole or not at all, and on the disk: a power cut must not take it.
+
+    Raises:
+        KernelRefused: the home cannot be written.
+    """
     plan = {"topology": kept.topology, "node": kept.node, "cloud": kept.cloud}
-    state.keep(BASELINE, json.dumps({"schema": _SCHEMA, **plan, "baseline": to_json(kept.baseline)}) + "\n")
+    text = json.dumps({"schema": _SCHEMA, **plan, "baseline": to_json(kept.baseline)}) + "\n"
+    path = state.home / BASELINE
+    beside = path.with_suffix(".new")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise KernelRefused(f"{path} cannot be written: {error.strerror}", "nothing was changed yet") from None
+
+
+def forget(state: State) -> None:
+    """Remove it; gone already is success."""
+    (state.home / BASELINE).unlink(missing_ok=True)
 
 
 def load(state: State) -> Kept | None:
@@ -46,11 +66,12 @@ def load(state: State) -> Kept | None:
     Raises:
         KernelRefused: the file cannot be understood.
     """
-    text = state.kept(BASELINE)
+    path = state.home / BASELINE
     try:
-        return _parse(text) if text is not None else None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        path = state.home / BASELINE
+        return _parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise KernelRefused(
             f"{path} cannot be read: {type(error).__name__} {error}",
             f"it tells what was here before the lab; take the lab away by hand, then: rm {path}",

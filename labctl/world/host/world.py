@@ -19,7 +19,7 @@ from labctl.model.world import PAUSE, BootPlan, Host
 from labctl.world.host.choice import CLOUDS, choose
 from labctl.world.host.furniture import clear, furnish, programs, refuse_others
 from labctl.world.host.guard import GuardedKernel
-from labctl.world.host.kept import BASELINE, Kept, keep, load
+from labctl.world.host.kept import BASELINE, Kept, forget, keep, load
 from labctl.world.host.marks import lab_files
 from labctl.world.host.sweep import Sweep
 from labctl.world.host.taking import take, take_again
@@ -153,7 +153,7 @@ class HostWorld:
                 finally:
                     raw.close()
         self._end(saved)
-        self._state.drop(BASELINE)
+        forget(self._state)
         return stood
 
     def baseline(self) -> Baseline:
