@@ -24,6 +24,7 @@ def resources(lab: Lab, node: Node) -> tuple[Guest | GuestNetwork | Folder | Cer
             address=API_ADDRESS,
             program=("kube-apiserver",),
             purpose="the API server: it serves the lab as objects",
+            certificate=AUTHORITY_FILE,
         ),
         KubectlProxy(node.name),
     )
