@@ -63,3 +63,18 @@ def test_undo_leaves_no_process_and_no_file(lab: LabUnderTest) -> None:
     running = "grep -lz kube-apiserver /proc/[0-9]*/cmdline 2>/dev/null | grep -q ."
     lab.type("master", f"timeout 20 bash -c 'while {running}; do sleep 0.05; done'")
     assert lab.type("master", f"{look} 2>&1 || :").out == before
+
+
+def test_without_its_certificate_the_api_server_says_which_file_is_missing(lab: LabUnderTest) -> None:
+    said = lab.type("master", "kube-apiserver")
+    assert said.code == 1
+    assert said.out == ""
+    assert said.err == (
+        "kube-apiserver: /etc/kubernetes/pki/ca.crt cannot be read: no such file or directory\n"
+        f"hint: step {OBJECTS} makes it: labctl step {OBJECTS} --apply\n"
+    )
+    pki = "mkdir -p /etc/kubernetes/pki && cd /etc/kubernetes/pki && echo no >ca.crt && echo no >apiserver.key"
+    said = lab.type("master", f"{pki} && kube-apiserver")
+    assert said.code == 1
+    assert "are no certificate and its key\n" in said.err
+    assert "Traceback" not in said.err
