@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab_under_test import STEPS, LabUnderTest, Said, run_labctl
+from tests.terminal import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,6 +144,18 @@ def test_debug_shows_the_traceback(home: Path) -> None:
     assert said.code == 2
     assert "Traceback" in said.err
     assert said.err.splitlines()[-1].startswith("hint: ")
+
+
+def test_on_a_terminal_an_error_is_wrapped_at_words_and_in_a_pipe_it_is_one_line(home: Path) -> None:
+    name = " ".join(["nowhere"] * 20)
+    error, hint = run_labctl(home, "exec", name, "true").err.splitlines()
+    assert error == f"error: there is no node '{name}'"
+    with Terminal(home, "exec", name, "true") as terminal:
+        lines = terminal.read_rest().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) > 2
+    assert [line.startswith(" " * len("error: ")) for line in lines] == [False, *[True] * (len(lines) - 2), False]
+    assert " ".join(line.strip() for line in lines) == f"{error} {hint}"
 
 
 def test_a_hint_is_spelled_as_labctl_was_started(home: Path) -> None:

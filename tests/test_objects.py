@@ -76,3 +76,18 @@ def test_with_a_certificate_made_anew_kubectl_believes_the_server_again(lab: Lab
         assert said.code == 0, said
         assert lab.type("master", ask).out == "ok"
     assert lab.type("master", f"cat /root/mine; test -L {pki}/ca.crt || echo file").out == "mine\nfile\n"
+
+
+def test_without_its_certificate_the_api_server_says_which_file_is_missing(lab: LabUnderTest) -> None:
+    said = lab.type("master", "kube-apiserver")
+    assert said.code == 1
+    assert said.out == ""
+    assert said.err == (
+        "kube-apiserver: /etc/kubernetes/pki/ca.crt cannot be read: no such file or directory\n"
+        f"hint: step {OBJECTS} makes it: labctl step {OBJECTS} --apply\n"
+    )
+    pki = "mkdir -p /etc/kubernetes/pki && cd /etc/kubernetes/pki && echo no >ca.crt && echo no >apiserver.key"
+    said = lab.type("master", f"{pki} && kube-apiserver")
+    assert said.code == 1
+    assert "are no certificate and its key\n" in said.err
+    assert "Traceback" not in said.err

@@ -97,6 +97,26 @@ def test_where_a_shell_stands(lab: LabUnderTest) -> None:
         assert lab.labctl("shell", place, text="hostname").out.strip() == place
 
 
+def test_a_container_that_a_runtime_made_can_be_entered(lab: LabUnderTest) -> None:
+    own = "/etc/netns/my-pod"
+    assert lab.type("master", f"ip netns add my-pod; mkdir -p {own}; echo own >{own}/hosts").code == 0
+    ask = 'echo $LABCTL_PLACE; cat /etc/hosts; test /proc/self/ns/net -ef "$CNI_NETNS" && ip -br link | cut -d " " -f 1'
+    for said in (
+        lab.labctl("exec", "master/my-pod", "--", "sh", "-c", ask),
+        lab.labctl("shell", "master/my-pod", text=ask),
+    ):
+        assert (said.code, said.out) == (0, "master/my-pod\nown\nlo\n"), said
+    for wrong in ("master/nobody", "master/../my-pod"):
+        said = lab.labctl("exec", wrong, "--", "true")
+        assert said.code == 2
+        assert said.err.endswith("hint: its containers are: a, b; made by a runtime: my-pod\n")
+    # On the other node nobody of that name is.
+    assert lab.labctl("exec", "worker/my-pod", "--", "true").code == 2
+    assert lab.labctl("exec", "nowhere", "--", "true").err.endswith(
+        "hint: the nodes are: master, worker; beside them: internet, vpc\n"
+    )
+
+
 def test_an_unknown_place_makes_no_world(home: Path) -> None:
     for line in ("shell nobody", "shell master/z", "shell master/", "exec nobody ls", "exec vpc/a ls"):
         said = run_labctl(home, *line.split())

@@ -6,9 +6,11 @@ import argparse
 import asyncio
 import os
 import platform
+import ssl
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -39,13 +41,14 @@ _RELEASE = "37"
 
 
 def main() -> int:
-    """Serve until told to stop; 2 for a wrong option, 5 where it cannot."""
+    """Serve until told to stop; 2 for a wrong option, 1 without a certificate, 5 where it cannot otherwise."""
     options = _read(sys.argv[1:])
     try:
         sandbox, state = _find_lab()
         world = sandbox.find()
         if world is None:
             raise UsageError("the lab has no world", "labctl up")
+        _check_certificate(options.tls_cert_file, options.tls_private_key_file)
         # Before anything starts a thread: it forks.
         agent = sandbox.enter(world)
         try:
@@ -53,7 +56,8 @@ def main() -> int:
         finally:
             agent.close()
     except LabError as error:
-        print(f"kube-apiserver: {error.what}", file=sys.stderr)  # noqa: T201 (a program of its own)
+        hint = f"\nhint: {error.hint}" if error.hint else ""
+        print(f"kube-apiserver: {error.what}{hint}", file=sys.stderr)  # noqa: T201 (a program of its own)
         return error.exit_code
     return 0
 
@@ -81,6 +85,25 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--tls-private-key-file", default=KEY_FILE)
     parser.add_argument("--patience", type=float, default=10.0, help="seconds that a slow caller has")
     return parser.parse_args(arguments)
+
+
+def _check_certificate(certificate: str, key: str) -> None:
+    """Say in one line why there could be no TLS (ssl names no file).
+
+    Raises:
+        LabError: with exit code 1, as a server that does not come up has.
+    """
+    try:
+        for path in (certificate, key):
+            Path(path).read_bytes()
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, password="")
+    except OSError as error:
+        what = f"{certificate} and {key} are no certificate and its key"
+        if error.filename:
+            what = f"{error.filename} cannot be read: {(error.strerror or str(error)).lower()}"
+        failure = LabError(what, "step 12 makes it: labctl step 12 --apply")
+        failure.exit_code = 1
+        raise failure from None
 
 
 def _serve(options: argparse.Namespace, kernel: Kernel, world: World, state: State) -> None:

@@ -12,11 +12,12 @@ import typer
 from labctl.cli import complete
 from labctl.cli.session import Session, tell
 from labctl.errors import LabctlFailed, LabError, UsageError
+from labctl.model.lab import NETNS_FOLDER, Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from labctl.model.lab import Lab, Place
+    from labctl.model.lab import Lab
     from labctl.world.sandbox import World
 
 _PATH = "/opt/labctl/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -30,7 +31,11 @@ _INTERACTIVE = ("bash", "--rcfile", "/opt/labctl/bashrc", "-i")
 
 _Place = Annotated[
     str,
-    typer.Argument(metavar="NODE[/CONTAINER]", help="Where; also internet and vpc.", autocompletion=complete.places),
+    typer.Argument(
+        metavar="NODE[/CONTAINER]",
+        help="Where; also internet, vpc, or a container that a runtime made.",
+        autocompletion=complete.places,
+    ),
 ]
 
 
@@ -39,7 +44,7 @@ def shell(
         str,
         typer.Argument(
             metavar="[NODE[/CONTAINER]]",
-            help="Where; also internet and vpc. Not given: where you sit (master).",
+            help="Where; also internet, vpc, or a container that a runtime made. Not given: where you sit (master).",
             autocompletion=complete.places,
         ),
     ] = "",
@@ -57,7 +62,7 @@ def shell(
     """
     session = Session()
     try:
-        where = session.lab.place(place or session.here)
+        where = _find(session, place or session.here)
         # Read before anything else is done: whoever writes it may want the lab for that.
         script = None if sys.stdin.isatty() else sys.stdin.buffer.read()
         world = _world(session, "shell")
@@ -89,7 +94,7 @@ def execute(
     if not command:
         raise UsageError("there is no command to run", f"labctl exec {place} -- ip route")
     try:
-        where = session.lab.place(place)
+        where = _find(session, place)
         world = _world(session, "exec")
         code = _run(session, world, where, command, _environment(world, where))
     except LabError as error:
@@ -134,6 +139,28 @@ def snapshot(
     raise typer.Exit(1 if lines else 0)
 
 
+def _find(session: Session, text: str) -> Place:
+    """Read a place as typed: also a container that a runtime made since, whose namespace has a name on its node."""
+    try:
+        return session.lab.place(text)
+    except UsageError as error:
+        name, _, container = text.partition("/")
+        node = next((each for each in session.lab.nodes if each.name == name and container), None)
+        world = session.sandbox.find() if node else None
+        if node is None or world is None:
+            raise
+        agent = session.sandbox.enter(world)
+        try:
+            names = agent.kernel.files(name).names(NETNS_FOLDER)
+        finally:
+            agent.close()
+        if container in names:
+            return Place(name, container)
+        made = sorted({*names} - {each.name for each in node.containers})
+        error.hint += f"; made by a runtime: {', '.join(made)}" if made else ""
+        raise
+
+
 def _world(session: Session, purpose: str) -> World:
     """The world; the lock is held only to make one: two `exec` in one pipe must not wait for each other."""
     world = session.sandbox.find()
@@ -165,8 +192,9 @@ def _environment(world: World, place: Place) -> dict[str, str]:
     environment |= {"PATH": _PATH, "HOME": "/root", "USER": "root", "LOGNAME": "root", "LABCTL_PLACE": str(place)}
     container = place.container or _first_container(world.lab, place)
     if container:
-        keeper = dict(world.record.keepers)[f"{place.node}/{container}"]
-        environment |= {"CNI_CONTAINERID": container, "CNI_NETNS": f"/proc/{keeper.inside}/ns/net"}
+        keeper = dict(world.record.keepers).get(f"{place.node}/{container}")
+        netns = f"/proc/{keeper.inside}/ns/net" if keeper else f"{NETNS_FOLDER}/{container}"
+        environment |= {"CNI_CONTAINERID": container, "CNI_NETNS": netns}
     if world.record.kind == "host":
         # No marker tells a labctl in there where it is: this is the machine itself.
         home = {"LABCTL_HOME": os.environ["LABCTL_HOME"]} if "LABCTL_HOME" in os.environ else {}

@@ -115,7 +115,7 @@ def _show_commands(screen: Screen, survey: Survey, lesson: Lesson, node: Node) -
     """The commands for the first container; the others' are the same but for the name, and so are other nodes'."""
     resources = resources_of(lesson, survey.lab, node)
     first = [each for each in resources if getattr(each, "container", node.containers[0]) == node.containers[0]]
-    screen.commands(render_script(do_statements(first, "notes")))
+    screen.commands(render_script(do_statements(first, "notes", node.name)))
     own = [f"container {each.name}" for each in node.containers[1:]] if len(first) < len(resources) else []
     nodes = [] if lesson.step.whole_lab else [f"node {each.name}" for each in survey.lab.nodes if each != node]
     if own or nodes:

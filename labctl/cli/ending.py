@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
+# As on stdout (screen/page.py, which is not loaded for an error).
+_WIDEST = 100
 _WHERE = "LABCTL_DEBUG=1 shows where"
 
 
@@ -132,10 +134,23 @@ def _complain(error: LabError) -> int:
     if _wants_json() and _print_json(error.exit_code, what, hint):
         return error.exit_code
     with suppress(OSError):
-        print(f"error: {what}", file=sys.stderr)
+        print(_fit("error: ", what), file=sys.stderr)
         if hint:
-            print(f"hint: {hint}", file=sys.stderr)
+            print(_fit("hint: ", hint), file=sys.stderr)
     return error.exit_code
+
+
+def _fit(mark: str, text: str) -> str:
+    """One line, for whoever reads it by a program; on a terminal it is wrapped at words, as all that labctl says is."""
+    if not sys.stderr.isatty():
+        return mark + text
+    import shutil
+    import textwrap
+
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    later = " " * len(mark)
+    # Words may be paths and options: none is broken, nor at its hyphens.
+    return textwrap.fill(mark + text, width, subsequent_indent=later, break_long_words=False, break_on_hyphens=False)
 
 
 def _print_json(code: int, what: str, hint: str) -> bool:

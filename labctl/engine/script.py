@@ -9,7 +9,7 @@ from labctl.model.shell import Assign, Capture, Daemon, HereDocument, Pipe, Redi
 from labctl.model.value import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from labctl.model.resource import Resource
     from labctl.model.shell import Dialect
@@ -53,7 +53,18 @@ def _with_containers(blocks: Iterable[tuple[Resource, tuple[Statement, ...]]]) -
             current = container.name
             statements += container_statements(current)
         statements += block
-    return tuple(statements)
+    return tuple(_without_repeats(statements))
+
+
+def _without_repeats(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """Leave out what fills a variable anew with what it holds: the rules of each node are told with the same names."""
+    held: dict[str, Statement] = {}
+    for each in statements:
+        if isinstance(each, Capture | Assign):
+            if isinstance(each, Capture) and each.lasting and held.get(each.name) == each:
+                continue
+            held[each.name] = each
+        yield each
 
 
 def container_statements(name: str) -> tuple[Statement, ...]:

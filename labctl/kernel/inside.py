@@ -7,14 +7,14 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labctl.errors import LabctlFailed, LabError, WorldGone
+from labctl.errors import KernelRefused, LabctlFailed, LabError, WorldGone
 from labctl.kernel import cgroups, syscalls
 from labctl.kernel.child import give_up_groups
 from labctl.kernel.identity import identify
 from labctl.kernel.marker import is_inside
 from labctl.kernel.netns_files import bind_own_files
 from labctl.kernel.terminal import lend_terminal
-from labctl.model.lab import Place
+from labctl.model.lab import NETNS_FOLDER, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,13 +82,11 @@ def join_world(record: WorldRecord) -> None:
 def join_place(record: WorldRecord, place: Place) -> None:
     """From inside the world, join a host's mount, uts and network namespace, and a container's network namespace.
 
-    A container's own files in /etc are then those that `ip netns exec` would show there.
+    A container that a runtime made later has no keeper, but a name on its node (ip-netns(8)). A container's own files
+    in /etc are then those that `ip netns exec` would show there.
     """
     for part, flags in ((Place(place.node), _HOST), (place, syscalls.CLONE_NEWNET)):
-        keeper = record.keeper(part)
-        if keeper is None:
-            raise WorldGone(f"this world has no {part}", "put the lab back: labctl reset")
-        fd = open_keeper(keeper, part, inside=True)
+        fd = _open_part(record, part)
         try:
             syscalls.setns(fd, flags)
         except OSError as error:
@@ -96,6 +94,19 @@ def join_place(record: WorldRecord, place: Place) -> None:
         finally:
             os.close(fd)
     bind_own_files(place)
+
+
+def _open_part(record: WorldRecord, part: Place) -> int:
+    """A descriptor of what keeps a place; one with a name only is looked for where this process is: on its node."""
+    keeper = record.keeper(part)
+    if keeper is not None:
+        return open_keeper(keeper, part, inside=True)
+    if not part.container:
+        raise WorldGone(f"this world has no {part}", "put the lab back: labctl reset")
+    try:
+        return os.open(f"{NETNS_FOLDER}/{part.container}", os.O_RDONLY)
+    except OSError as error:
+        raise KernelRefused(f"{part} cannot be entered: {error.strerror}", "labctl status") from None
 
 
 def run_attached(record: WorldRecord, place: Place, argv: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -101,8 +101,8 @@ class Lab(Value):
     def _nodes(self) -> dict[str, Node]:
         return {node.name: node for node in self.nodes}
 
-    def node(self, name: str) -> Node:
-        """Find a node by its name.
+    def node(self, name: str, others: str = "") -> Node:
+        """Find a node by its name; `others` is said of what else would do.
 
         Raises:
             UsageError: there is no such node.
@@ -115,7 +115,7 @@ class Lab(Value):
                 if peer.name == name:
                     hint = f"log in there ({peer.address}), and run labctl on it"
                     raise UsageError(f"{name} is another machine; this one is {names}", hint) from None
-            raise UsageError(f"there is no node '{name}'", f"the nodes are: {names}") from None
+            raise UsageError(f"there is no node '{name}'", f"the nodes are: {names}{others}") from None
 
     @cached_property
     def cluster(self) -> tuple[Node, ...]:
@@ -152,7 +152,8 @@ class Lab(Value):
         if Place(text) in self.outer:
             return Place(text)
         name, _, container = text.partition("/")
-        node = self.node(name)
+        outer = ", ".join(sorted(map(str, self.outer)))
+        node = self.node(name, f"; beside them: {outer}" if outer else "")
         if container and container not in {each.name for each in node.containers}:
             names = ", ".join(each.name for each in node.containers) or "none"
             raise UsageError(f"there is no container '{container}' on {name}", f"its containers are: {names}")

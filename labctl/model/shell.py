@@ -62,11 +62,15 @@ class Redirect(Value):
 
 
 class Capture(Value):
-    """What a command prints becomes a variable: `name=$(…)`."""
+    """What a command prints becomes a variable: `name=$(…)`.
+
+    `lasting`: once in a script is enough, for nothing in it changes what the command prints.
+    """
 
     name: str
     command: Run | Pipe
     comment: str = ""
+    lasting: bool = False
 
 
 class Assign(Value):

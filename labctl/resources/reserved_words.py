@@ -20,4 +20,4 @@ def capture_address(container: Container, network: str) -> Capture:
     """Read the address of a container that may be on another node, and keep it."""
     awk = Run(("awk", "-v", f"name={container.name}", "$2 == name {print $1}", f"{store_folder(network)}/reserved"))
     comment = f"the address of {container.name}, an endpoint on {container.node}"
-    return Capture(address_variable(container).name, run_on(container.node, awk), comment)
+    return Capture(address_variable(container).name, run_on(container.node, awk), comment, lasting=True)

@@ -89,4 +89,5 @@ def _work_out(name: str, port: ServicePort, endpoint: Container) -> Capture:
         Run(("base32",)),
         Run(("cut", "-c", "1-16")),
     )
-    return Capture(_chain(endpoint, port), Pipe(stages), f"what kube-proxy calls the chain of {endpoint.name}")
+    comment = f"what kube-proxy calls the chain of {endpoint.name}"
+    return Capture(_chain(endpoint, port), Pipe(stages), comment, lasting=True)
