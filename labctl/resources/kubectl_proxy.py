@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from labctl.model.kubeconfig import API_ADDRESS, PROXY_CONTEXT, PROXY_PORT, PROXY_WORDS
@@ -14,14 +13,6 @@ from labctl.resources.server import Server
 if TYPE_CHECKING:
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect, Shell
-
-_SECONDS = "5"
-_READYZ = (
-    f"exec 3<>/dev/tcp/{API_ADDRESS}/{PROXY_PORT}; "
-    f"printf 'GET /readyz HTTP/1.0\\r\\nHost: {API_ADDRESS}\\r\\n\\r\\n' >&3; cat <&3"
-)
-_DOUBT = re.compile(r"x509: .*")
-"""How Go names what is wrong with a certificate, in the answer that the proxy gives in the server's place."""
 
 
 class KubectlProxy(Value):
@@ -52,15 +43,7 @@ class KubectlProxy(Value):
         if isinstance(seen, Absent) and not _has_kubectl(kernel, self.node):
             note = f"{self.node} has no kubectl: nobody plays the proxy, and the API server is asked with a token only"
             return Present(note=note, shared=True)
-        if isinstance(seen, Present) and not seen.drift and (doubt := self._ask(kernel)):
-            return Present((f"{self._server.name} on {self.node} does not trust the API server: {doubt}",))
         return seen
-
-    def _ask(self, kernel: Kernel) -> str:
-        """What it says of the API server's certificate; empty: nothing. It has read the one it trusts at its start."""
-        said = kernel.programs(Place(self.node)).look(("timeout", _SECONDS, "bash", "-c", _READYZ)).out
-        found = _DOUBT.search(said)
-        return found.group(0).strip() if found else ""
 
     def apply(self, kernel: Kernel) -> None:
         """Start it."""

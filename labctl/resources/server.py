@@ -10,7 +10,6 @@ from labctl.model.program import program_words
 from labctl.model.resource import Absent, Foreign, Present, Seen, Unknown
 from labctl.model.shell import Capture, Daemon, Pipe, Run, Shell, Var
 from labctl.model.value import Value
-from labctl.resources.served_certificate import find_other_certificate
 
 if TYPE_CHECKING:
     from labctl.model.lab import Place
@@ -28,7 +27,6 @@ class Server(Value):
     `address` is the one address that it may listen on; empty: all of the place's. `program` are the leading words that
     tell it from others where not all of `argv` matter; the first is compared without its folder. What is `needed` must
     stand somewhere in its words then, whatever option hands it over. `purpose` stands above the printed command.
-    `certificate` is the file with the one that it must show, where it speaks TLS.
     """
 
     place: Place
@@ -40,7 +38,6 @@ class Server(Value):
     program: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
     purpose: str = ""
-    certificate: str = ""
 
     @property
     def key(self) -> str:
@@ -63,7 +60,7 @@ class Server(Value):
         other = next((each for each in found if not self._is_ours(each)), None)
         if other is not None:
             return Foreign(f"{self.protocol} port {self.port} of {self.place} is taken by {_spell(other)}")
-        return Present(tuple(drift for each in found if (drift := self._drift_of(kernel, each))))
+        return Present(tuple(drift for each in found if (drift := self._drift_of(each))))
 
     def apply(self, kernel: Kernel) -> None:
         """Start it; one that was started otherwise ends first."""
@@ -97,7 +94,7 @@ class Server(Value):
         wanted = program_words(self.program or self.argv[:1])
         return words[: len(wanted)] == wanted
 
-    def _drift_of(self, kernel: Kernel, listener: Listener) -> str:
+    def _drift_of(self, listener: Listener) -> str:
         words, wanted = program_words(listener.argv), program_words(self.argv)
         if not self.program and words != wanted:
             return f"{self.name} on {self.place} runs `{' '.join(words)}`; expected `{' '.join(wanted)}`"
@@ -108,9 +105,6 @@ class Server(Value):
         if listener.address not in addresses:
             where = self.address or "every address"
             return f"{self.name} on {self.place} listens on {listener.address}; expected {where}"
-        if self.certificate:
-            other = find_other_certificate(kernel, self.place, self.address, self.port, self.certificate)
-            return f"{self.name} on {self.place} {other}" if other else ""
         return ""
 
     def shell(self, dialect: Dialect) -> Shell:
