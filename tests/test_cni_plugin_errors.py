@@ -70,6 +70,8 @@ FIELDS: tuple[tuple[dict[str, Any], str, str], ...] = (
         ({"ipam": {"subnet": "10.244.0.0/24", "routes": [{"dst": "0.0.0.0/0", "gw": gw}]}}, "ipam.routes.gw", repr(gw))
         for gw in (True, False, 0, 183762945, [], "bridge", "fe80::1%eth0")
     ),
+    ({"clusterRange": [f"10.{number}.0.0/16" for number in range(17)]}, "clusterRange", "at most 16 ranges"),
+    ({"ipam": {"ranges": [[{"subnet": f"10.9.{number}.0/24"} for number in range(17)]]}}, "ipam.ranges", "at most 16"),
     ({"prevResult": []}, "prevResult", "[]"),
     ({"prevResult": {"cniVersion": "0.4.0", "ips": []}}, "prevResult.cniVersion", "'0.4.0'; expected that of"),
     ({"prevResult": {"cniVersion": 1}}, "prevResult.cniVersion", "1"),

@@ -122,6 +122,38 @@ def test_gc_takes_away_what_the_runtime_does_not_name(lab: LabUnderTest) -> None
     assert runtime.type("ip -br link show type veth master cni1 | wc -l") == "1\n"
 
 
+# `ip` as labnet finds it: refuses to delete one link.
+_REFUSING_IP = """\
+#!/bin/sh
+given=$(cat)
+case $given in *"link del dev $(cat /run/refused)"*) echo 'RTNETLINK answers: Device or resource busy' >&2
+  echo 'Command failed -:1' >&2; exit 1 ;; esac
+printf '%s\\n' "$given" | /usr/sbin/ip "$@"
+"""
+
+
+def test_gc_takes_away_what_it_can_and_says_what_it_cannot(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    now = network(version="1.1.0", **{VALID: []})
+    ends = [runtime.add("a", now, interface=each).said["interfaces"][1]["name"] for each in ("eth0", "eth1")]
+    runtime.add("b", now)
+    runtime.type(f"cat >/opt/labctl/bin/ip <<'END'\n{_REFUSING_IP}END\nchmod +x /opt/labctl/bin/ip")
+    runtime.type(f"echo {ends[0]} >/run/refused")
+    answer = runtime.call("GC", "a", now)
+    assert (answer.code, answer.said["code"]) == (1, 102), answer
+    assert f"link del dev {ends[0]}" in answer.said["msg"]
+    # What is still there is still noted: the next GC knows of it.
+    assert runtime.type("/usr/sbin/ip -br link show type veth master cni0 | wc -l") == "1\n"
+    assert runtime.type(f"cat {STORE}/reserved") == "10.244.0.2 a eth0\n"
+    assert runtime.type("ls /var/run/netns") == "a\n"
+    runtime.type("rm /opt/labctl/bin/ip")
+    assert runtime.call("GC", "a", now).code == 0
+    assert runtime.type(f"ls {STORE} /var/run/netns; ip -br link show type veth master cni0").split() == [
+        f"{STORE}:",
+        "/var/run/netns:",
+    ]
+
+
 def test_gc_and_status_need_no_attachment(lab: LabUnderTest) -> None:
     runtime = Runtime(lab)
     now = network(version="1.1.0")
@@ -157,3 +189,16 @@ def test_who_answers_is_asked_only_if_wanted(lab: LabUnderTest) -> None:
     asking = network()
     asking["ipam"]["scan"] = True
     assert runtime.add("a", asking).addresses == ["10.244.0.5/24"]
+
+
+def test_a_question_that_could_not_be_asked_is_no_silence(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    before = runtime.state()
+    script = "#!/bin/sh\necho 'nobody may ask' >&2\nexit 1\n"
+    runtime.type(f"cat >/opt/labctl/bin/nmap <<'END'\n{script}END\nchmod +x /opt/labctl/bin/nmap")
+    asking = network()
+    asking["ipam"]["scan"] = True
+    answer = runtime.call("ADD", "a", asking)
+    assert (answer.code, answer.said["code"]) == (1, 102), answer
+    assert "nobody may ask" in answer.said["msg"]
+    assert runtime.state() == before

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _LONGEST_INTERFACE = 15
 _LONGEST_NAME = 200  # a folder of the store is called so
 _SMALLEST_PREFIX = 8
+_MOST_RANGES = 16  # two rules of FORWARD each, one after the other: with 300 an ADD took three minutes, under the lock
 # This host, loopback, link-local, multicast, reserved (RFC 6890).
 _UNUSABLE = tuple(
     ip_network(each) for each in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::1/128", "fe80::/10", "ff00::/8")
@@ -91,14 +92,13 @@ def read_configuration(raw: dict[str, Any], *, lenient: bool = False) -> Configu
         raise bad("ipam.dataDir", folder, "an absolute path")
     own = delegate in ("", "labnet")
     sets = _read_sets(ipam) if own else ()
-    subnets = (str(each.subnet) for ranges in sets for each in ranges)
     return Configuration(
         name=name,
         bridge=bridge,
         masquerade=read_flag(raw, "ipMasq", default=True),
         scan=read_flag(ipam, "scan", default=False),
         range_sets=sets,
-        cluster=complete(read_networks(raw, "clusterRange"), subnets),
+        cluster=_read_cluster(raw, sets),
         routes=_read_routes(ipam),
         folder=f"{folder.rstrip('/')}/{name}",
         ipam="" if own else delegate,
@@ -112,6 +112,17 @@ def complete(cluster: tuple[str, ...], subnets: Iterable[str]) -> tuple[str, ...
     """The ranges of a cluster; of a family of which it names none, the subnets themselves."""
     named = {":" in each for each in cluster}
     return (*cluster, *(each for each in dict.fromkeys(subnets) if (":" in each) not in named))
+
+
+def _read_cluster(raw: dict[str, Any], sets: tuple[tuple[Range, ...], ...]) -> tuple[str, ...]:
+    named = read_networks(raw, "clusterRange")
+    if len(named) > _MOST_RANGES:
+        raise bad("clusterRange", raw["clusterRange"], f"at most {_MOST_RANGES} ranges")
+    found = complete(named, (str(each.subnet) for ranges in sets for each in ranges))
+    if len(found) > _MOST_RANGES or len(sets) > _MOST_RANGES:
+        what = f"at most {_MOST_RANGES} subnets; many in one set need a clusterRange that holds them"
+        raise bad("ipam.ranges", [str(each.subnet) for ranges in sets for each in ranges], what)
+    return found
 
 
 def _read_previous(raw: dict[str, Any], *, lenient: bool) -> dict[str, Any] | None:

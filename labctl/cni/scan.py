@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from labctl.errors import KernelRefused
 from labctl.kernel import spawn
 
 if TYPE_CHECKING:
@@ -15,8 +16,16 @@ _REPORT = re.compile(r"^Nmap scan report for (\S+)$", re.MULTILINE)
 
 
 def find_answering(ranges: Iterable[str]) -> frozenset[str]:
-    """Ask IPv4 ranges of at most 4,096 addresses who answers; others are too wide to be asked."""
+    """Ask IPv4 ranges of at most 4,096 addresses who answers; others are too wide to be asked.
+
+    Raises:
+        KernelRefused: nmap failed; then its silence says nothing of who is there.
+    """
     asked = tuple(each for each in ranges if ":" not in each and int(each.rpartition("/")[2]) >= 20)  # noqa: PLR2004 (4,096)
     if not asked:
         return frozenset()
-    return frozenset(_REPORT.findall(spawn.run(("nmap", *_FAST, *asked)).out))
+    done = spawn.run(("nmap", *_FAST, *asked))
+    if done.code != 0:
+        said = (done.err.strip() or f"exit code {done.code}").splitlines()[-1]
+        raise KernelRefused(f"nmap could not ask who answers in {', '.join(asked)}: {said}")
+    return frozenset(_REPORT.findall(done.out))

@@ -18,7 +18,7 @@ from labctl.cni.attachment import (
 )
 from labctl.cni.failure import BAD_CONFIGURATION, NOT_AS_IT_SHOULD_BE, NOT_READY, ONLY_IN_PART, CniFailure
 from labctl.cni.store import has_others, locked
-from labctl.errors import ToolMissing
+from labctl.errors import KernelRefused, ToolMissing
 from labctl.kernel import spawn
 from labctl.kernel.plugin_kernel import HERE, forwarding
 
@@ -139,8 +139,12 @@ def _check_store(call: Call) -> None:
 def collect(call: Call) -> None:
     """Take away every attachment of the network that the runtime does not name.
 
+    What cannot be taken away keeps nothing else from going (specification, section 2, "GC"); it stays noted, for the
+    next GC.
+
     Raises:
         CniFailure: 7 if it names none at all, not even an empty list: then nothing is taken away.
+        KernelRefused: a cable could not be taken away.
     """
     valid = _read_valid(call.configuration.raw)
     stale = {each for each in call.store.attachments if each not in valid}  # first: a corrupt store is a reason to stop
@@ -148,10 +152,15 @@ def collect(call: Call) -> None:
     kept = {mark(name, each) for each in valid}
     marks, unmarked = network_marks(name), {host_end(name, each) for each in stale}
     node = call.kernel.net(HERE)
+    refused: dict[str, KernelRefused] = {}
     for link in node.links():
         is_stale = link.kind == "veth" and link.alias.startswith(marks) and link.alias not in kept
         if is_stale or (link.name in unmarked and is_unmarked(link)):
-            node.delete_link(link.name)
+            try:
+                node.delete_link(link.name)
+            except KernelRefused as error:
+                refused[link.name] = error
+    stale = {each for each in stale if host_end(name, each) not in refused}
     for container in {name for name, _ in stale}:
         if not has_others(call.configuration.folder, container, stale):
             forget_name(Attachment(call.configuration, container, "", ()), call.kernel)
@@ -160,6 +169,8 @@ def collect(call: Call) -> None:
     if stale:  # last: as long as they are noted, the next GC knows of them
         with locked(call.configuration.folder):
             call.store.release(*stale)
+    if refused:
+        raise KernelRefused("; ".join(each.what for each in refused.values()))
 
 
 def _read_valid(raw: dict[str, Any]) -> set[tuple[str, str]]:
