@@ -80,9 +80,14 @@ def _note(call: Call) -> None:
         with locked(call.configuration.folder):
             call.store.note(call.request.attachment)
         return
-    answering = _find_answering(call)
+    if call.configuration.scan:
+        from labctl.cni.scan import reserve_silent
+
+        reserve_silent(call)
+        return
     with locked(call.configuration.folder):
-        call.store.take(call.request.attachment, call.configuration.range_sets, answering)
+        store = call.store
+        store.take(call.request.attachment, store.pick(call.request.attachment, call.configuration.range_sets))
 
 
 def _give(call: Call, back: Steps) -> tuple[Given, ...]:
@@ -117,15 +122,6 @@ def _refuse_second(call: Call, attachment: Attachment) -> None:
     if call.kernel.net(attachment.container.place).link(attachment.interface):
         what = f"{attachment.container_id} has an interface {attachment.interface} already; it was not touched"
         raise CniFailure(NAME_TAKEN, what)
-
-
-def _find_answering(call: Call) -> frozenset[str]:
-    """Who answers in the ranges (step 1's question), if the configuration wants to know."""
-    if not call.configuration.scan:
-        return frozenset()
-    from labctl.cni.scan import find_answering
-
-    return find_answering(str(each.subnet) for ranges in call.configuration.range_sets for each in ranges)
 
 
 def _make(call: Call, attachment: Attachment) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def _check_store(call: Call) -> None:
         raise CniFailure(NOT_READY, f"the store {folder} cannot be written")
     if os.statvfs(folder).f_bavail == 0:
         raise CniFailure(NOT_READY, f"the disk of the store {folder} is full")
-    if any(store.find_free(ranges) is None for ranges in call.configuration.range_sets):
+    if any(next(store.free(ranges), None) is None for ranges in call.configuration.range_sets):
         raise CniFailure(NOT_READY, f"no address is free; see {call.configuration.folder}/reserved")
 
 
