@@ -172,3 +172,17 @@ def test_an_ipam_plugin_that_behaves_badly(lab: LabUnderTest) -> None:
         # What failed after the ADD was given is given back (section 4).
         assert runtime.type("cat /run/spy/calls").split() == ["ADD", "DEL"], answer
         assert runtime.state() == before, answer
+
+
+def test_an_ipam_plugin_that_hangs_is_ended_with_what_it_started(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    before = runtime.state()
+    # It waits for a child, which has its standard output; nobody ends that but labnet.
+    script = "#!/bin/sh\necho $CNI_COMMAND >>/run/spy/calls\nsleep 987654\necho too late\n"
+    runtime.type(f"mkdir -p /run/spy; cat >/run/spy/spy <<'END'\n{script}END\nchmod +x /run/spy/spy")
+    answer = runtime.call("ADD", "a", network(ipam={"type": "spy"}), CNI_PATH="/run/spy")
+    assert (answer.code, answer.said["code"]) == (1, 102), answer
+    assert "spy did not end within 30 seconds, and was ended" in answer.said["msg"]
+    assert runtime.type("cat /run/spy/calls").split() == ["ADD", "DEL"]
+    assert runtime.type("pgrep -fx 'sleep 987654' || true") == ""
+    assert runtime.state() == before

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     Steps: TypeAlias = list[Callable[[], object]]
 
+_SECONDS_BACK = 5  # for the IPAM plug-in's DEL of an ADD that failed: where it hangs, it has mostly hung in ADD too
+
 
 def add(call: Call) -> dict[str, Any]:
     """Make the attachment; on failure nothing of it is left.
@@ -97,7 +99,7 @@ def _give(call: Call, back: Steps) -> tuple[Given, ...]:
         if len(given) != len(call.configuration.range_sets):
             raise CniFailure(NO_IO, f"{call.configuration.folder} does not hold what was just written to it")
         return given
-    back.append(partial(call.delegate, "DEL"))
+    back.append(partial(call.delegate, "DEL", _SECONDS_BACK))
     return call.adopt(call.delegate("ADD"))
 
 
