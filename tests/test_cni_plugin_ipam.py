@@ -174,6 +174,20 @@ def test_an_ipam_plugin_that_behaves_badly(lab: LabUnderTest) -> None:
         assert runtime.state() == before, answer
 
 
+def test_gc_goes_on_where_the_ipam_plugin_fails(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    configuration = network(ipam={"type": "spy"}, version="1.1.0")
+    _spy(runtime, '{"cniVersion": "1.1.0", "ips": [{"address": "10.244.0.77/24"}]}')
+    runtime.add("a", configuration, CNI_PATH="/run/spy")
+    _spy(runtime, '{"code": 155, "msg": "no lease server"}', 1)
+    answer = runtime.call("GC", "a", {**configuration, "cni.dev/valid-attachments": []}, CNI_PATH="/run/spy")
+    assert (answer.code, answer.said["code"], answer.said["msg"]) == (1, 155, "spy: no lease server")
+    assert runtime.type(f"ip -br link show type veth master cni0; ls {STORE} /var/run/netns").split() == [
+        f"{STORE}:",
+        "/var/run/netns:",
+    ]
+
+
 def test_an_ipam_plugin_that_hangs_is_ended_with_what_it_started(lab: LabUnderTest) -> None:
     runtime = Runtime(lab)
     before = runtime.state()
