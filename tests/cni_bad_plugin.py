@@ -50,6 +50,7 @@ MORE_FAULTS = {
     "ipam-swallow": "an error of the IPAM plug-in is none, but in ADD",
     "ipam-kept": "an ADD that fails after the IPAM plug-in's leaves the address taken",
     "ipam-not-told": "an ADD in which the IPAM plug-in fails does not call it with DEL",
+    "ipam-gc-first": "GC calls the IPAM plug-in first, and goes no further where that fails",
     "one-family": "of several ranges only the first gives an address",
     "no-second": "an address of IPv6 is told, and not given",
     "no-second-route": "a route of IPv6 is told, and not made",
@@ -277,6 +278,13 @@ class Store(Locked):
 def holders(network: str) -> dict[str, str]:
     with Store(network) as store:
         return store.held()
+
+
+def known(network: str) -> set[str]:
+    """The attachments that hold an address, and those that have a NAT rule: the IPAM plug-in's hold none here."""
+    mark = f'--comment "tiny {network} '
+    rules = run("iptables-save", "-t", "nat").out.splitlines()
+    return {*holders(network).values(), *(rule.partition(mark)[2].partition('"')[0] for rule in rules if mark in rule)}
 
 
 def ranges(conf: Json) -> list[Range]:
@@ -546,7 +554,9 @@ def collect(conf: Json, given: bytes) -> None:
     if "cni.dev/valid-attachments" not in conf:
         raise Failure(7, "cni.dev/valid-attachments is missing")
     valid = {f"{each['containerID']} {each['ifname']}" for each in conf["cni.dev/valid-attachments"]}
-    for key in set(holders(conf["name"]).values()) - (set() if FAULT == "gc-all" else valid):
+    if FAULT == "ipam-gc-first" and delegates(conf):
+        delegate(conf, given, "GC")
+    for key in known(conf["name"]) - (set() if FAULT == "gc-all" else valid):
         container, _, interface = key.partition(" ")
         attachment = Attachment(conf, container, interface)
         unmake(attachment)

@@ -118,14 +118,23 @@ _HOSTS = st.one_of(
 _RANGES = st.fixed_dictionaries(
     {"subnet": _SUBNETS}, optional=dict.fromkeys(("gateway", "rangeStart", "rangeEnd"), _HOSTS)
 )
+# Up to twenty that are right, so that the answer is not about the first: narrow or wide, a set each or all in one.
+_NUMBERS = st.integers(1, 20).map(range)
+_WIDE = st.sampled_from([16, 20, 24, 29])
+_MANY_SETS = st.one_of(
+    st.builds(lambda numbers, size: [[{"subnet": f"10.{n + 16}.0.0/{size}"}] for n in numbers], _NUMBERS, _WIDE),
+    st.builds(lambda numbers, size: [[{"subnet": f"10.{n + 16}.0.0/{size}"} for n in numbers]], _NUMBERS, _WIDE),
+)
 _ROUTES = st.fixed_dictionaries({"dst": _SUBNETS}, optional={"gw": _HOSTS})
 _FOLDERS = ["/tmp/store", "/proc/x", "/dev/null", "here", "/" + "x" * 300]  # noqa: S108 (the lab's own)
 _IPAM = {
-    "ranges": st.one_of(st.just([[RANGE], [RANGE_6]]), st.lists(st.lists(_RANGES, max_size=3), max_size=3), _ANY),
+    "ranges": st.one_of(
+        st.just([[RANGE], [RANGE_6]]), st.lists(st.lists(_RANGES, max_size=3), max_size=3), _MANY_SETS, _ANY
+    ),
     "type": st.one_of(st.sampled_from(["host-local", "labnet", "", "no-such", "../bridge"]), _ANY),
     "dataDir": st.one_of(st.sampled_from(_FOLDERS), _ANY),
     "routes": st.one_of(st.lists(_ROUTES, max_size=3), _ANY),
-    "scan": st.sampled_from([False, None, 1, "yes"]),
+    "scan": st.sampled_from([True, True, False, None, 1, "yes"]),
 }
 _KEYS = ["name", "mac", "sandbox", "address", "gateway", "interface", "dst", "gw", "containerID", "ifname"]
 _ENTRIES = st.lists(st.dictionaries(st.sampled_from(_KEYS), _ANY, max_size=4), max_size=3)

@@ -44,6 +44,9 @@ def test_installed_it_works_and_uninstalled_nothing_is_left(lab: LabUnderTest) -
     shown = json.loads(lab.labctl("cni", "show", "--node", "master", "--json").out)
     (attachment,) = shown["nodes"][0]["attachments"]
     assert (attachment["container"], attachment["interface"], attachment["address"]) == ("x", "eth0", "10.244.0.2")
+    # No runtime kept the answer, so nothing tells the namespace.
+    asked = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "x", "CNI_IFNAME": "eth0", "CNI_PATH": "/opt/cni/bin"}
+    assert (attachment["asked"], attachment["answer"]) == (asked, None)
     assert _ask(lab, "DEL") == {}
     assert lab.type("master", "ip netns del x").code == 0
     said = lab.labctl("cni", "uninstall", "--node", "all")
@@ -57,6 +60,35 @@ def test_installed_it_works_and_uninstalled_nothing_is_left(lab: LabUnderTest) -
     assert lab.type("master", f"ip link del cni0; {rules}; {folders}").code == 0
     assert lab.type("worker", "rmdir /opt/cni/bin /etc/cni/net.d").code == 0
     assert lab.snapshot() == before
+
+
+def test_show_tells_what_a_runtime_kept(lab: LabUnderTest) -> None:
+    assert lab.labctl("cni", "install", "--node", "master").code == 0
+    assert lab.type("master", "ip netns add x").code == 0
+    answer = _ask(lab, "ADD")
+    more = {"netns": "/run/elsewhere/x", "cniArgs": [["IgnoreUnknown", "1"], ["K8S_POD_NAME", "p"]], "ifName": "eth0"}
+    for kept, netns, arguments in (
+        (answer, "/run/netns/x", None),
+        ({"kind": "cniCacheV1", "result": answer}, "/run/netns/x", None),
+        ({"kind": "cniCacheV1", "result": answer, **more}, "/run/elsewhere/x", "IgnoreUnknown=1;K8S_POD_NAME=p"),
+    ):
+        text = json.dumps(kept)
+        folder = "/var/lib/cni/results"
+        assert lab.type("master", f"mkdir -p {folder}; echo '{text}' >{folder}/k8s-x-eth0").code == 0
+        shown = json.loads(lab.labctl("cni", "show", "--node", "master", "--json").out)
+        (attachment,) = shown["nodes"][0]["attachments"]
+        assert json.loads(attachment["answer"]) == answer
+        assert (attachment["asked"]["CNI_NETNS"], attachment["asked"].get("CNI_ARGS")) == (netns, arguments)
+        assert attachment["asked"]["CNI_PATH"] == "/opt/cni/bin"
+    said = lab.labctl("cni", "show", "--node", "master").out
+    assert "as it must have been asked" in said
+    assert "CNI_NETNS=/run/elsewhere/x" in said
+    for spoilt in ("no JSON", "[]", '{"result": 7}', '{"interfaces": [7, {"sandbox": 7}], "cniArgs": 7}'):
+        assert lab.type("master", f"echo '{spoilt}' >/var/lib/cni/results/k8s-x-eth0").code == 0
+        shown = json.loads(lab.labctl("cni", "show", "--node", "master", "--json").out)
+        (attachment,) = shown["nodes"][0]["attachments"]
+        assert attachment["answer"].strip() == spoilt
+        assert "CNI_NETNS" not in attachment["asked"]
 
 
 @pytest.mark.parametrize("path", [EXECUTABLE, CONFIGURATION])

@@ -50,7 +50,7 @@ FOUND = {
     "drop-previous": {"CHN-01", "CHN-02"},
 }
 # The same for those that concern delegation, two families and neighbours, among these checks.
-_MORE = "IPM,DUA,NBR"
+_MORE = "IPM,DUA,NBR,GC-08"
 FOUND_MORE = {
     "ipam-environment": {"IPM-02"},
     "ipam-part": {"IPM-03"},
@@ -60,6 +60,7 @@ FOUND_MORE = {
     "ipam-swallow": {"IPM-12", "IPM-13", "IPM-14", "IPM-15"},
     "ipam-kept": {"IPM-11"},
     "ipam-not-told": {"IPM-10"},
+    "ipam-gc-first": {"GC-08"},
     "one-family": {"DUA-01"},
     "no-second": {"DUA-02", "DUA-03", "DUA-04", "DUA-05"},
     "no-second-route": {"DUA-03"},

@@ -172,3 +172,31 @@ def test_an_ipam_plugin_that_behaves_badly(lab: LabUnderTest) -> None:
         # What failed after the ADD was given is given back (section 4).
         assert runtime.type("cat /run/spy/calls").split() == ["ADD", "DEL"], answer
         assert runtime.state() == before, answer
+
+
+def test_gc_goes_on_where_the_ipam_plugin_fails(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    configuration = network(ipam={"type": "spy"}, version="1.1.0")
+    _spy(runtime, '{"cniVersion": "1.1.0", "ips": [{"address": "10.244.0.77/24"}]}')
+    runtime.add("a", configuration, CNI_PATH="/run/spy")
+    _spy(runtime, '{"code": 155, "msg": "no lease server"}', 1)
+    answer = runtime.call("GC", "a", {**configuration, "cni.dev/valid-attachments": []}, CNI_PATH="/run/spy")
+    assert (answer.code, answer.said["code"], answer.said["msg"]) == (1, 155, "spy: no lease server")
+    assert runtime.type(f"ip -br link show type veth master cni0; ls {STORE} /var/run/netns").split() == [
+        f"{STORE}:",
+        "/var/run/netns:",
+    ]
+
+
+def test_an_ipam_plugin_that_hangs_is_ended_with_what_it_started(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    before = runtime.state()
+    # It waits for a child, which has its standard output; nobody ends that but labnet.
+    script = "#!/bin/sh\necho $CNI_COMMAND >>/run/spy/calls\nsleep 987654\necho too late\n"
+    runtime.type(f"mkdir -p /run/spy; cat >/run/spy/spy <<'END'\n{script}END\nchmod +x /run/spy/spy")
+    answer = runtime.call("ADD", "a", network(ipam={"type": "spy"}), CNI_PATH="/run/spy")
+    assert (answer.code, answer.said["code"]) == (1, 102), answer
+    assert "spy did not end within 30 seconds, and was ended" in answer.said["msg"]
+    assert runtime.type("cat /run/spy/calls").split() == ["ADD", "DEL"]
+    assert runtime.type("pgrep -fx 'sleep 987654' || true") == ""
+    assert runtime.state() == before

@@ -114,9 +114,10 @@ def test_gc_takes_away_what_the_runtime_does_not_name(lab: LabUnderTest) -> None
     assert runtime.call("GC", "a", {**now, VALID: kept}).code == 0
     assert lab.snapshot() == before
     # An empty list, also as Go spells it.
-    for none in ([], None):
+    nobody: tuple[list[str] | None, ...] = ([], None)
+    for empty in nobody:
         runtime.call("ADD", "a", now)
-        assert runtime.call("GC", "a", {**now, VALID: none}).code == 0
+        assert runtime.call("GC", "a", {**now, VALID: empty}).code == 0
         assert runtime.type(f"cat {STORE}/reserved") == "10.244.0.1 cni0\n10.244.0.9 b\n"
         assert runtime.type("ls /var/run/netns; ip -br link show type veth master cni0") == "b\n"
     assert runtime.type("ip -br link show type veth master cni1 | wc -l") == "1\n"
@@ -189,6 +190,24 @@ def test_who_answers_is_asked_only_if_wanted(lab: LabUnderTest) -> None:
     asking = network()
     asking["ipam"]["scan"] = True
     assert runtime.add("a", asking).addresses == ["10.244.0.5/24"]
+
+
+def test_who_answers_is_asked_of_the_next_few_addresses_only(lab: LabUnderTest) -> None:
+    runtime = Runtime(lab)
+    wide = network({"subnet": "10.244.0.0/16"}, {"subnet": "10.224.0.0/12"}, {"subnet": "fd00:10:244::/64"})
+    runtime.add("b", wide)
+    # nmap of a range of a million addresses takes hours; what it was asked is written down.
+    script = '#!/bin/sh\necho "$*" >>/run/asked\nexec /usr/bin/nmap "$@"\n'
+    runtime.type(f"cat >/opt/labctl/bin/nmap <<'END'\n{script}END\nchmod +x /opt/labctl/bin/nmap")
+    answering = "".join(f"addr add 10.244.0.{number}/16 dev eth0\n" for number in range(3, 23))
+    runtime.type(f"ip -n b -batch - <<'END'\n{answering}END")
+    wide["ipam"]["scan"] = True
+    assert runtime.add("a", wide).addresses == ["10.244.0.23/16", "10.224.0.3/12", "fd00:10:244::3/64"]
+    first, second = runtime.type("cat /run/asked").splitlines()
+    hosts = [{word for word in line.split() if word.startswith("10.")} for line in (first, second)]
+    assert hosts[0] == {f"10.{net}.0.{number}" for net in (224, 244) for number in range(3, 11)}
+    # One that is silent is not asked again.
+    assert hosts[1] == {f"10.244.0.{number}" for number in range(11, 43)}
 
 
 def test_a_question_that_could_not_be_asked_is_no_silence(lab: LabUnderTest) -> None:

@@ -103,6 +103,8 @@ def uninstall(
 def show(node: _Node = "all", *, as_json: _Json = False) -> None:
     """Show the plug-in: its executable, the configuration on each node, and what it was asked and answered there.
 
+    Nobody has listened: what it was asked is put together from its store, and from what the runtime kept.
+
     Examples:
         labctl cni show
         labctl cni show --node master --json
@@ -166,36 +168,12 @@ def _executable(session: Session) -> str:
 
 def _describe(survey: Survey, node: Node) -> dict[str, Any]:
     """The plug-in on a node: its files, and the attachments in the network's store."""
+    from labctl.cli.attachments import find_attachments
+
     files = []
     for resource, seen in _looked_up(survey, node, (BIN_FOLDER, CONF_FOLDER)):
         state, why = state_of(seen)
         files.append({"path": resource.path, "state": state, "why": why})
     configuration = PluginConfiguration(survey.lab, node)
     text = survey.kernel.files(node.name).read(configuration.path)
-    return {"node": node.name, "files": files, "configuration": text, "attachments": _attachments(survey, node)}
-
-
-def _attachments(survey: Survey, node: Node) -> list[dict[str, Any]]:
-    from labctl.model.store import RESULTS_FOLDER, store_folder
-
-    found = []
-    kernel_files = survey.kernel.files(node.name)
-    for line in (kernel_files.read(f"{store_folder(survey.lab.network)}/reserved") or "").splitlines():
-        words = line.split()
-        if len(words) == 3:  # noqa: PLR2004 (ADDRESS CONTAINER INTERFACE: the plug-in's own)
-            address, container, interface = words
-            answer = kernel_files.read(f"{RESULTS_FOLDER}/{survey.lab.network}-{container}-{interface}")
-            known = {"container": container, "interface": interface, "address": address}
-            found.append({**known, "asked": _asked(container, interface, answer), "answer": answer})
-    return found
-
-
-def _asked(container: str, interface: str, answer: str | None) -> dict[str, str]:
-    """The variables of the ADD that was answered; which namespace it was about, the answer tells."""
-    try:
-        ends = json.loads(answer or "{}").get("interfaces", [])
-        netns = next((each["sandbox"] for each in ends if each.get("sandbox")), "")
-    except (ValueError, AttributeError, TypeError):
-        netns = ""
-    told = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": container, "CNI_NETNS": netns, "CNI_IFNAME": interface}
-    return {name: value for name, value in told.items() if value}
+    return {"node": node.name, "files": files, "configuration": text, "attachments": find_attachments(survey, node)}

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     Steps: TypeAlias = list[Callable[[], object]]
 
+_SECONDS_BACK = 5  # for the IPAM plug-in's DEL of an ADD that failed: where it hangs, it has mostly hung in ADD too
+
 
 def add(call: Call) -> dict[str, Any]:
     """Make the attachment; on failure nothing of it is left.
@@ -80,9 +82,14 @@ def _note(call: Call) -> None:
         with locked(call.configuration.folder):
             call.store.note(call.request.attachment)
         return
-    answering = _find_answering(call)
+    if call.configuration.scan:
+        from labctl.cni.scan import reserve_silent
+
+        reserve_silent(call)
+        return
     with locked(call.configuration.folder):
-        call.store.take(call.request.attachment, call.configuration.range_sets, answering)
+        store = call.store
+        store.take(call.request.attachment, store.pick(call.request.attachment, call.configuration.range_sets))
 
 
 def _give(call: Call, back: Steps) -> tuple[Given, ...]:
@@ -92,7 +99,7 @@ def _give(call: Call, back: Steps) -> tuple[Given, ...]:
         if len(given) != len(call.configuration.range_sets):
             raise CniFailure(NO_IO, f"{call.configuration.folder} does not hold what was just written to it")
         return given
-    back.append(partial(call.delegate, "DEL"))
+    back.append(partial(call.delegate, "DEL", _SECONDS_BACK))
     return call.adopt(call.delegate("ADD"))
 
 
@@ -117,15 +124,6 @@ def _refuse_second(call: Call, attachment: Attachment) -> None:
     if call.kernel.net(attachment.container.place).link(attachment.interface):
         what = f"{attachment.container_id} has an interface {attachment.interface} already; it was not touched"
         raise CniFailure(NAME_TAKEN, what)
-
-
-def _find_answering(call: Call) -> frozenset[str]:
-    """Who answers in the ranges (step 1's question), if the configuration wants to know."""
-    if not call.configuration.scan:
-        return frozenset()
-    from labctl.cni.scan import find_answering
-
-    return find_answering(str(each.subnet) for ranges in call.configuration.range_sets for each in ranges)
 
 
 def _make(call: Call, attachment: Attachment) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from labctl.cni.attachment import Attachment, Given
 from labctl.cni.failure import BAD_VARIABLES, CniFailure
 from labctl.cni.store import Store, locked
 from labctl.kernel.plugin_kernel import HERE, PluginKernel
+from labctl.kernel.spawn import MOST_SECONDS
 from labctl.model.value import replace
 
 if TYPE_CHECKING:
@@ -87,11 +88,11 @@ class Call:
         self.configuration = replace(self.configuration, routes=read_routes(result), dns=dns)
         return read_given(result)
 
-    def delegate(self, command: str) -> object:
+    def delegate(self, command: str, seconds: int = MOST_SECONDS) -> object:
         """Ask the IPAM plug-in of the configuration; give what it said."""
         from labctl.cni.delegate import delegate
 
-        return delegate(self.request, self.configuration, self.environment, command)
+        return delegate(self.request, self.configuration, self.environment, command, seconds)
 
     def forget(self) -> None:
         """Take the attachment out of the store: its addresses are free again."""

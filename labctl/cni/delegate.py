@@ -18,11 +18,18 @@ if TYPE_CHECKING:
     from labctl.cni.request import Request
 
 
-def delegate(request: Request, configuration: Configuration, environment: Mapping[str, str], command: str) -> Any:  # noqa: ANN401 (whatever JSON it prints)
+def delegate(
+    request: Request,
+    configuration: Configuration,
+    environment: Mapping[str, str],
+    command: str,
+    seconds: int = spawn.MOST_SECONDS,
+) -> Any:  # noqa: ANN401 (whatever JSON it prints)
     """Call the IPAM plug-in with the environment and the configuration that we got; give what it printed.
 
     Raises:
         CniFailure: its own error, or 104 where it says none; 7 if CNI_PATH has no such executable.
+        KernelRefused: it did not end within that many seconds; it was ended, with what it had started.
     """
     try:
         path = spawn.find(configuration.ipam, request.path)
@@ -30,7 +37,8 @@ def delegate(request: Request, configuration: Configuration, environment: Mappin
         folders = ":".join(request.path) or "empty"
         what = f"ipam.type is {configuration.ipam!r}; expected an executable in CNI_PATH, which is {folders}"
         raise CniFailure(BAD_CONFIGURATION, what) from None
-    done = spawn.run((path,), json.dumps(configuration.raw), {**environment, "CNI_COMMAND": command})
+    told = {**environment, "CNI_COMMAND": command}
+    done = spawn.run((path,), json.dumps(configuration.raw), told, seconds=seconds, leads=True)
     if done.err:
         os.write(2, done.err.encode())  # its log is the runtime's to read
     try:

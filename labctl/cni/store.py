@@ -95,37 +95,52 @@ class Store:
         Raises:
             CniFailure: 5 if it cannot be written.
         """
-        self._lines = [line for line in self._lines if tuple(line[1:]) != attachment]
-        self._lines.append([_ELSEWHERE, *attachment])
+        self._lines = [*self._without(attachment), [_ELSEWHERE, *attachment]]
         self._write()
 
-    def take(self, attachment: Attachment, sets: Sequence[Sequence[Range]], answering: frozenset[str]) -> None:
-        """Give an attachment the lowest free address of each set; what a killed ADD left of it goes first.
+    def pick(
+        self, attachment: Attachment, sets: Sequence[Sequence[Range]], answering: Collection[str] = ()
+    ) -> list[Host]:
+        """The lowest free address of each set; what a killed ADD left of the attachment counts as free.
 
         Raises:
-            CniFailure: 103 if one has none left, 5 if it cannot be written; nothing is changed then.
+            CniFailure: 103 if a set has none left.
         """
-        self._lines = [line for line in self._lines if tuple(line[1:]) != attachment]
+        picked: list[Host] = []
         for ranges in sets:
-            free = self.find_free(ranges, answering)
+            free = next(self.free(ranges, {*answering, *map(str, picked)}, attachment), None)
             if free is None:
                 spelled = ", ".join(str(each.subnet) for each in ranges)
                 raise CniFailure(NO_ADDRESS, f"no address of {spelled} is free", f"see {self._path}")
-            self._lines.append([str(free), *attachment])
+            picked.append(free)
+        return picked
+
+    def take(self, attachment: Attachment, picked: Sequence[Host]) -> None:
+        """Give an attachment these addresses, in place of what a killed ADD left of it.
+
+        Raises:
+            CniFailure: 5 if it cannot be written; nothing is changed then.
+        """
+        self._lines = [*self._without(attachment), *([str(each), *attachment] for each in picked)]
         self._write()
 
-    def find_free(self, ranges: Sequence[Range], answering: frozenset[str] = frozenset()) -> Host | None:
-        """The lowest address that is neither given away nor the bridge's nor somebody's who answers."""
-        given = [line[0] for line in self._lines if line[0] != _ELSEWHERE]
+    def free(
+        self, ranges: Sequence[Range], answering: Collection[str] = (), attachment: Attachment | None = None
+    ) -> Iterator[Host]:
+        """The addresses, from the lowest, that are neither given away nor the bridge's nor somebody's who answers.
+
+        What the attachment itself has counts as free.
+        """
+        given = [line[0] for line in self._without(attachment) if line[0] != _ELSEWHERE]
         taken = {int(ip_address(each)) for each in (*given, *answering)}
         for each in ranges:
             kept = taken | {int(each.gateway), int(each.subnet[0])}
-            number = int(each.first)
-            while number in kept:
-                number += 1
-            if number <= int(each.last):
-                return each.subnet[number - int(each.subnet[0])]
-        return None
+            for number in range(int(each.first), int(each.last) + 1):
+                if number not in kept:
+                    yield each.subnet[number - int(each.subnet[0])]
+
+    def _without(self, attachment: Attachment | None) -> list[list[str]]:
+        return [line for line in self._lines if tuple(line[1:]) != attachment]
 
     def release(self, *attachments: Attachment) -> None:
         """Take addresses back; whoever has none is success.

@@ -16,9 +16,9 @@ from labctl.cni.attachment import (
     network_marks,
     spell_destination,
 )
-from labctl.cni.failure import BAD_CONFIGURATION, NOT_AS_IT_SHOULD_BE, NOT_READY, ONLY_IN_PART, CniFailure
+from labctl.cni.failure import BAD_CONFIGURATION, NOT_AS_IT_SHOULD_BE, NOT_READY, ONLY_IN_PART, CniFailure, failure_of
 from labctl.cni.store import has_others, locked
-from labctl.errors import KernelRefused, ToolMissing
+from labctl.errors import KernelRefused, LabError, ToolMissing
 from labctl.kernel import spawn
 from labctl.kernel.plugin_kernel import HERE, forwarding
 
@@ -132,7 +132,7 @@ def _check_store(call: Call) -> None:
         raise CniFailure(NOT_READY, f"the store {folder} cannot be written")
     if os.statvfs(folder).f_bavail == 0:
         raise CniFailure(NOT_READY, f"the disk of the store {folder} is full")
-    if any(store.find_free(ranges) is None for ranges in call.configuration.range_sets):
+    if any(next(store.free(ranges), None) is None for ranges in call.configuration.range_sets):
         raise CniFailure(NOT_READY, f"no address is free; see {call.configuration.folder}/reserved")
 
 
@@ -143,7 +143,8 @@ def collect(call: Call) -> None:
     next GC.
 
     Raises:
-        CniFailure: 7 if it names none at all, not even an empty list: then nothing is taken away.
+        CniFailure: 7 if it names none at all, not even an empty list: then nothing is taken away. What the IPAM plug-in
+            says, if that fails.
         KernelRefused: a cable could not be taken away.
     """
     valid = _read_valid(call.configuration.raw)
@@ -164,13 +165,28 @@ def collect(call: Call) -> None:
     for container in {name for name, _ in stale}:
         if not has_others(call.configuration.folder, container, stale):
             forget_name(Attachment(call.configuration, container, "", ()), call.kernel)
-    if call.configuration.ipam:
-        call.delegate("GC")
+    failure = _collect_elsewhere(call)
     if stale:  # last: as long as they are noted, the next GC knows of them
         with locked(call.configuration.folder):
             call.store.release(*stale)
     if refused:
-        raise KernelRefused("; ".join(each.what for each in refused.values()))
+        raise KernelRefused(
+            "; ".join((*(each.what for each in refused.values()), *((str(failure),) if failure else ())))
+        )
+    if failure:
+        raise failure
+
+
+def _collect_elsewhere(call: Call) -> CniFailure | None:
+    """Have the IPAM plug-in do its part; give how it failed."""
+    try:
+        if call.configuration.ipam:
+            call.delegate("GC")
+    except CniFailure as failure:
+        return failure
+    except LabError as error:
+        return failure_of(error)
+    return None
 
 
 def _read_valid(raw: dict[str, Any]) -> set[tuple[str, str]]:

@@ -25,7 +25,8 @@ def show_plugin(screen: Screen, plugin: str, nodes: list[dict[str, Any]]) -> Non
             _show_text(screen, node["configuration"])
         for each in node["attachments"]:
             what = f"container {each['container']}, interface {each['interface']}"
-            screen.say(f"{what}: it heard its part of that on standard input, and from the environment", indent=2)
+            screen.say(f"{what}: as it must have been asked, from the store and from what the runtime kept", indent=2)
+            screen.say("on standard input its part of that configuration, and in the environment", indent=2)
             for name, value in each["asked"].items():
                 screen.line(f"    {name}={value}", "dim")
             kept = "and answered" if each["answer"] else "what it answered is not kept here"

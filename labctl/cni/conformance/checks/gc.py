@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from labctl.cni.conformance.check import Failed, must, should
+from labctl.cni.conformance.check import Failed, NotApplicable, must, should
+from labctl.cni.conformance.checks.delegation import delegates
+from labctl.cni.conformance.spy import Spy
 
 if TYPE_CHECKING:
     from labctl.cni.conformance.attachment import Attached
@@ -106,6 +108,29 @@ def _nothing_there(bench: Bench) -> None:
     bench.collect(bench.other_network(), ()).expect_success("GC failed")
 
 
+@should(
+    "GC-08",
+    "2 GC",
+    "GC that meets an error goes on: where the IPAM plug-in fails, the links of what is stale go all the same.",
+)
+def _goes_on(bench: Bench) -> None:
+    bench.need_version(FIRST_VERSION, "GC")
+    delegates(bench)
+    spy = Spy(bench)
+    spy.prepare()
+    attachment = spy.container()
+    before = bench.snapshot()
+    attached = bench.add(attachment)
+    spy.prepare(failing=("GC",))
+    answer = bench.collect(spy.network(), ())
+    asked = spy.calls("GC")
+    spy.prepare()
+    if not asked:
+        raise NotApplicable(f"the plug-in does not call the IPAM plug-in for GC: {answer}")
+    if left := [each for each in bench.leftovers(before, attached) if each.startswith("the link ")]:
+        raise Failed(f"the IPAM plug-in failed, and left behind: {'; '.join(left)}; {answer}")
+
+
 CHECKS: tuple[Check, ...] = (
     _keeps_listed,
     _frees,
@@ -114,4 +139,5 @@ CHECKS: tuple[Check, ...] = (
     _tells_interfaces,
     _needs_key,
     _nothing_there,
+    _goes_on,
 )
