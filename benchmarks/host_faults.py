@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.host_killed import FIRST_STEPS, kill_in_down, kill_in_step, kill_in_up  # noqa: E402 (the path is set above)
-from tests.host_under_test import OTHERS, HostUnderTest  # noqa: E402 (as above)
+from tests.host_under_test import NEIGHBOURS, OTHERS, HostUnderTest  # noqa: E402 (as above)
 from tests.lab_under_test import LabUnderTest  # noqa: E402 (as above)
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def _cut(host: HostUnderTest, kill: Callable[[int], bool]) -> tuple[int, int]:
     """Kill at each change, then `down`: how often, and how often the machine was not as before."""
     before, lost = host.state(), 0
     for at in count(1):
+        print(f"change {at}", file=sys.stderr)
         killed = host.call(lambda at=at: kill(at))
         host.labctl("down")
         if not killed:
@@ -41,6 +42,7 @@ def _cut_step(host: HostUnderTest, number: int) -> tuple[int, int]:
     """Kill a step at each change, then `reset`."""
     wrong = 0
     for at in count(1):
+        print(f"step {number}, change {at}", file=sys.stderr)
         differs = host.call(lambda at=at: kill_in_step(host.home, number, at))
         host.labctl("down")
         if differs == "-":
@@ -54,6 +56,7 @@ def measure() -> list[tuple[str, int, int]]:
     with tempfile.TemporaryDirectory() as folder, LabUnderTest(Path(folder) / "home") as around:
         host = HostUnderTest(around)
         host.type(f"{OTHERS}iptables -P FORWARD ACCEPT\n")
+        host.type(NEIGHBOURS.format(pid=host.pid_of("worker"), other=around.lab.node("worker").address))
         before = host.state()
         rows = [("`up`, then `down`", *_cut(host, lambda at: kill_in_up(host.home, at)))]
         rows += [(f"step {number}, then `reset`", *_cut_step(host, number)) for number in FIRST_STEPS]

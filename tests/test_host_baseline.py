@@ -39,6 +39,16 @@ def test_rules_that_were_there_are_never_taken_for_new_ones(
     ]
 
 
+@settings(max_examples=300)
+@given(_RULES, _RULES)
+def test_never_more_rules_are_new_than_there_are_more_of(old: list[Rule], now: list[Rule]) -> None:
+    """Somebody may have taken old rules away, or moved them."""
+    baseline = Baseline("boot", tables=(("filter", Ruleset((), tuple(old))),))
+    found = [now[at] for at in baseline.new_rules("filter", Ruleset((), tuple(now)))]
+    for rule in {*old, *now}:
+        assert found.count(rule) == max(0, now.count(rule) - old.count(rule))
+
+
 def test_the_file_gives_back_what_was_written() -> None:
     baseline = Baseline(
         "boot",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from labctl.model.value import Value, as_dict
 from labctl.model.values import Address, Link, Route, Rule, Ruleset
@@ -11,6 +11,7 @@ from labctl.model.values import Address, Link, Route, Rule, Ruleset
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_Words: TypeAlias = "tuple[str, ...]"
 TABLES = ("filter", "nat", "mangle", "raw", "security")
 POLICY = "policy of FORWARD"
 """Among the values: what is no sysctl."""
@@ -66,22 +67,32 @@ def _chains(now: Ruleset) -> tuple[str, ...]:
 
 
 def _new_in(before: Ruleset, now: Ruleset, chain: str) -> list[int]:
-    """The places of the rules of one chain that are no part of what the two have in common, in order."""
+    """The places of the rules of one chain that were not there before."""
     places = [at for at, rule in enumerate(now.rules) if rule.chain == chain]
     old, new = [rule.words for rule in before.of(chain)], [now.rules[at].words for at in places]
-    start, end = _common_ends(old, new)
-    matcher = SequenceMatcher(None, old[start : len(old) - end], new[start : len(new) - end], autojunk=False)
-    known = {start + block.b + at for block in matcher.get_matching_blocks() for at in range(block.size)}
-    middle = range(start, len(new) - end)
-    return [places[at] for at in middle if at not in known]
+    known = _in_order(old, new) or _in_number(old, new)
+    return [place for at, place in enumerate(places) if at not in known]
 
 
-def _common_ends(old: Sequence[object], new: Sequence[object]) -> tuple[int, int]:
-    """How many are equal from the beginning, and of the rest from the end: comparing thousands is dear."""
-    most = min(len(old), len(new))
-    start = next((at for at in range(most) if old[at] != new[at]), most)
-    end = next((at for at in range(most - start) if old[-1 - at] != new[-1 - at]), most - start)
-    return start, end
+def _in_order(old: Sequence[_Words], new: Sequence[_Words]) -> set[int]:
+    """Where all the old ones are, one after the other: others are only in between. Empty if they are not."""
+    found, rest = set(), iter(enumerate(new))
+    for words in old:
+        at = next((at for at, each in rest if each == words), None)
+        if at is None:
+            return set()
+        found.add(at)
+    return found
+
+
+def _in_number(old: Sequence[_Words], new: Sequence[_Words]) -> set[int]:
+    """Where the old ones are if somebody has taken some away, or moved them: of those that say the same the first."""
+    left, found = Counter(old), set()
+    for at, words in enumerate(new):
+        if left[words]:
+            left[words] -= 1
+            found.add(at)
+    return found
 
 
 def to_json(baseline: Baseline) -> dict[str, Any]:
