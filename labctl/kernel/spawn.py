@@ -11,6 +11,7 @@ from labctl.model.values import Completed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
 FOLDERS = ("/opt/labctl/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 MOST_SECONDS = 30
@@ -54,7 +55,7 @@ def run(
         os.write(streams[0], text.encode())
         os.lseek(streams[0], 0, os.SEEK_SET)
         actions = [(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(streams)]
-        group = {"setpgroup": 0} if leads else {}
+        group: dict[str, Any] = {"setpgroup": 0} if leads else {}
         pid = os.posix_spawn(path, tuple(argv), environment or _ENVIRONMENT, file_actions=actions, **group)
         status = _wait(pid, argv[0], seconds, os.killpg if leads else os.kill)
         out, err = (_read(stream) for stream in streams[1:])
