@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labctl.engine.course import Course, builtin_folder, nodes_of
+from labctl.engine.course import nodes_of
 from labctl.engine.events import Doing, Event, Finished, TookBack
 from labctl.errors import KernelRefused
 from labctl.model.resource import Absent
+from tests.every_step import every_step_once_with_servers
 from tests.faulty_kernel import Fault, FaultyAgent, FaultyKernel, failure_of
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.machine
 
-STEPS = Course(builtin_folder()).numbers
-every_step = pytest.mark.parametrize("number", STEPS)
 FAIR = "everything was taken back"
 
 # A drift for each kind of resource: the step, and what is typed after it was done.
@@ -78,7 +77,7 @@ def _seen(lab: LabUnderTest, number: int, node: Node) -> dict[str, Seen]:
     return {resource.key: seen for resource, seen in lab.survey.resources(lab.lesson(number), node)}
 
 
-@every_step
+@every_step_once_with_servers
 def test_a_failure_at_any_operation_leaves_the_world_as_before(
     lab: LabUnderTest, agent: FaultyAgent, number: int
 ) -> None:
@@ -110,7 +109,7 @@ def _operations(lab: LabUnderTest, agent: FaultyAgent, number: int, node: Node, 
     return counted
 
 
-@every_step
+@every_step_once_with_servers
 def test_what_cannot_be_taken_back_is_named(lab: LabUnderTest, agent: FaultyAgent, number: int) -> None:
     """From the failure on the kernel refuses everything: what is left over then is named, and nothing else is left."""
     lab.apply(range(number))
@@ -172,7 +171,7 @@ def test_a_listener_that_fails_does_not_stop_the_taking_back(lab: LabUnderTest) 
     assert lab.snapshot() == before
 
 
-@every_step
+@every_step_once_with_servers
 def test_undo_goes_on_past_what_fails_and_names_it(lab: LabUnderTest, number: int) -> None:
     lab.apply(range(number))
     before = lab.snapshot()

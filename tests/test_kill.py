@@ -13,8 +13,9 @@ import pytest
 
 from labctl.cli.run import Run
 from labctl.cli.session import Session
-from labctl.engine.course import Course, builtin_folder, nodes_of
+from labctl.engine.course import nodes_of
 from labctl.errors import WorldGone
+from tests.every_step import every_step_once_with_servers
 from tests.faulty_kernel import Fault, FaultyAgent, FaultyKernel, die, failure_of
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.machine
 
-STEPS = Course(builtin_folder()).numbers
-every_step = pytest.mark.parametrize("number", STEPS)
 FOLDER = "/var/lib/cni/networks/k8s"
 
 
@@ -70,7 +69,7 @@ def _first(lab: LabUnderTest, number: int) -> Node:
     return nodes_of(lab.lesson(number), lab.lab, lab.lab.nodes)[0]
 
 
-@every_step
+@every_step_once_with_servers
 def test_killed_in_apply_then_undo_or_apply_again(lab: LabUnderTest, number: int) -> None:
     lab.apply(range(number))
     node, before = _first(lab, number), lab.snapshot()
@@ -90,7 +89,7 @@ def test_killed_in_apply_then_undo_or_apply_again(lab: LabUnderTest, number: int
     assert lab.snapshot() == done
 
 
-@every_step
+@every_step_once_with_servers
 def test_killed_in_undo_then_undo_again_or_apply(lab: LabUnderTest, number: int) -> None:
     lab.apply(range(number))
     node, before = _first(lab, number), lab.snapshot()
@@ -109,7 +108,7 @@ def test_killed_in_undo_then_undo_again_or_apply(lab: LabUnderTest, number: int)
     assert lab.snapshot() == before
 
 
-@every_step
+@every_step_once_with_servers
 def test_agent_killed_then_undo_or_apply_again(lab: LabUnderTest, number: int) -> None:
     """The process inside dies, at each of its single changes; labctl says that nothing could be taken back."""
     lab.apply(range(number))
