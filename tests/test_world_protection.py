@@ -23,8 +23,8 @@ pytestmark = pytest.mark.machine
 
 PLACES = ("master", "worker/c", "vpc", "internet")
 SHARED = "/opt/labctl/shared"
-_CNI = ("/etc/cni", "/opt/cni")
-WRITABLE = (*_CNI, "/tmp", "/etc", "/opt", "/root", "/home", "/var/log", "/run", "/var/lib", "/dev", "/dev/shm")  # noqa: S108 - names
+_NODES_OWN = ("/etc/cni", "/etc/netns", "/opt/cni")
+WRITABLE = (*_NODES_OWN, "/tmp", "/etc", "/opt", "/root", "/home", "/var/log", "/run", "/var/lib", "/dev", "/dev/shm")  # noqa: S108 - names
 OWN = {SHARED, *WRITABLE}
 
 WRITE_EVERYWHERE = """
