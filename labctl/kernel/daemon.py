@@ -103,7 +103,7 @@ def _become(argv: Sequence[str], environment: Mapping[str, str], errors: int, wr
             signal.signal(caught, signal.SIG_DFL)
         os.execvpe(argv[0], list(argv), dict(environment))
     except OSError as error:
-        os.write(writer, f"e{error.errno}".encode())
+        os.write(writer, f"e{error.errno} ".encode())
     finally:
         os._exit(127)
 
