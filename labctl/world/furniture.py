@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import sysconfig
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,9 +125,9 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
         "labctl": _launcher(code, "labctl.__main__"),
         "gcloud": _launcher(code, "labctl.cli.gcloud"),
         "labnet": plugin_launcher(code),
-        "kubedns": _server_launcher(code, "labctl.kernel.kubedns", f"{sys.executable} -IB"),
+        "kubedns": _server_launcher(code, "labctl.kernel.kubedns", with_packages=True),
         "serve-hostname": _server_launcher(code, "labctl.kernel.hostname_server"),
-        "kube-apiserver": _server_launcher(code, "labctl.api.server", f"{sys.executable} -IB"),
+        "kube-apiserver": _server_launcher(code, "labctl.api.server", with_packages=True),
         "measure-lookups": _server_launcher(code, "labctl.kernel.lookup_meter"),
     }
     # The wheel's, where ./lab could install it; without it the world has the machine's own, if there is one.
@@ -156,15 +157,17 @@ def plugin_launcher(code: Path) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _server_launcher(code: Path, module: str, interpreter: str = "") -> str:
+def _server_launcher(code: Path, module: str, *, with_packages: bool = False) -> str:
     """A program that goes on running: as an executable of its own, so that the list of processes names it.
 
-    One that needs more than Python's own library names the `interpreter` of labctl's environment.
+    One that needs more than Python's own library finds the packages of labctl's environment by their folder: that
+    environment's own interpreter may lie at a path with a space, of which a first line like this makes two words.
     """
+    folders = (str(code), *(dict.fromkeys(map(sysconfig.get_path, ("purelib", "platlib"))) if with_packages else ()))
     lines = (
-        f"#!{interpreter or f'{Path(sys.executable).resolve()} -ISB'}",
+        f"#!{Path(sys.executable).resolve()} -ISB",
         "import sys",
-        f"sys.path.insert(0, {str(code)!r})",
+        f"sys.path[:0] = {list(folders)!r}",
         f"from {module} import main",
         "",
         "sys.exit(main())",
