@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.api_requests import KINDS, fault_of, generate  # noqa: E402 (the path is set above)
-from tests.lab_under_test import LabUnderTest  # noqa: E402
-from tests.served_lab import ServedLab, get  # noqa: E402
+from tests.lab_under_test import LabUnderTest  # noqa: E402 (as above)
+from tests.served_lab import ServedLab, get  # noqa: E402 (as above)
 
 if TYPE_CHECKING:
     from tests.served_lab import Reply

@@ -20,10 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from labctl.engine.course import nodes_of, resources_of  # noqa: E402 (the path is set above)
-from labctl.engine.script import do_statements  # noqa: E402
-from labctl.model.shell import Assign, Capture, Statement, render_script  # noqa: E402
-from labctl.world.topology import spread  # noqa: E402
-from tests.lab_under_test import LabUnderTest  # noqa: E402
+from labctl.engine.script import do_statements  # noqa: E402 (as above)
+from labctl.model.shell import Assign, Capture, Statement, render_script  # noqa: E402 (as above)
+from labctl.world.topology import spread  # noqa: E402 (as above)
+from tests.lab_under_test import LabUnderTest  # noqa: E402 (as above)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.host_under_test import OTHERS, HostUnderTest  # noqa: E402 (the path is set above)
-from tests.lab_under_test import LabUnderTest  # noqa: E402
+from tests.lab_under_test import LabUnderTest  # noqa: E402 (as above)
 
 BEGIN, END = "<!-- host -->", "<!-- end of host -->"
 RULES, INTERFACES, TIMES = 3000, 500, 7

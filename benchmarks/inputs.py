@@ -15,9 +15,9 @@ sys.path.insert(0, str(ROOT))
 
 from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402 (the path is set above)
 
-from tests.cni_inputs import COMMANDS, Bystanders, Reply, Request, ask_all, fault_of, requests  # noqa: E402
-from tests.cni_runtime import Runtime  # noqa: E402
-from tests.lab_under_test import LabUnderTest  # noqa: E402
+from tests.cni_inputs import COMMANDS, Bystanders, Reply, Request, ask_all, fault_of, requests  # noqa: E402 (as above)
+from tests.cni_runtime import Runtime  # noqa: E402 (as above)
+from tests.lab_under_test import LabUnderTest  # noqa: E402 (as above)
 
 BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"
 INPUTS, TOGETHER = 10_000, 50

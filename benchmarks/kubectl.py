@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.figures import Figure, StillScanner, table  # noqa: E402 (the path is set above)
-from labctl.world.topology import spread  # noqa: E402
-from tests.lab_under_test import STEPS, LabUnderTest  # noqa: E402
+from labctl.world.topology import spread  # noqa: E402 (as above)
+from tests.lab_under_test import STEPS, LabUnderTest  # noqa: E402 (as above)
 
 BEGIN, END = "<!-- objects -->", "<!-- end of objects -->"
 NODES, CONTAINERS, RUNS = 2, 50, 15

@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.figures import Figure, table  # noqa: E402 (the path is set above)
-from tests.cni_runtime import DEBIAN, Runtime  # noqa: E402
-from tests.lab_under_test import LabUnderTest  # noqa: E402
+from tests.cni_runtime import DEBIAN, Runtime  # noqa: E402 (as above)
+from tests.lab_under_test import LabUnderTest  # noqa: E402 (as above)
 
 RUNS, PARALLEL, MANY = 15, 20, 200
 BEGIN, END = "<!-- figures of the plug-in -->", "<!-- end of figures of the plug-in -->"

@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from labctl.cli.screen.looks import show_status  # noqa: E402 (the path is set above)
 from labctl.cli.screen.narrator import Narrator  # noqa: E402 (as above)
 from labctl.cli.screen.page import Screen  # noqa: E402 (as above)
-from tests.lab_under_test import LabUnderTest  # noqa: E402
+from tests.lab_under_test import LabUnderTest  # noqa: E402 (as above)
 
 _WIDTH = 80
 
