@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.document import write_between  # noqa: E402 (the path is set above)
 from tests.api_requests import KINDS, fault_of, generate  # noqa: E402 (the path is set above)
 from tests.lab_under_test import LabUnderTest  # noqa: E402 (as above)
 from tests.served_lab import ServedLab, get  # noqa: E402 (as above)
@@ -69,9 +70,7 @@ def main(arguments: list[str]) -> int:
     for name, request, reply in bad[:20]:
         print(f"{name}: {fault_of(reply)}: {request[:300]!r} {reply}", file=sys.stderr)
     if "--write" in arguments:
-        path = ROOT / "docs/faults.md"
-        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        write_between("docs/faults.md", (BEGIN, END), text)
     return 1 if bad else 0
 
 

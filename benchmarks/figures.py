@@ -14,11 +14,12 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.document import write_between  # noqa: E402 (the path is set above)
 from labctl.engine.course import nodes_of, resources_of  # noqa: E402 (the path is set above)
 from labctl.engine.script import do_statements  # noqa: E402 (as above)
 from labctl.model.shell import Assign, Capture, Statement, render_script  # noqa: E402 (as above)
@@ -222,10 +223,7 @@ def main(arguments: list[str]) -> int:
     text = table(figures)
     print(text)
     if "--write" in arguments:
-        path = ROOT / "docs/performance.md"
-        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-        after: Any = rest.partition(END)[2]
-        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+        write_between("docs/performance.md", (BEGIN, END), text)
     return 0 if all(each.fine for each in figures) else 1
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.document import write_between  # noqa: E402 (the path is set above)
 from tests.host_under_test import OTHERS, HostUnderTest  # noqa: E402 (the path is set above)
 from tests.lab_under_test import LabUnderTest  # noqa: E402 (as above)
 
@@ -73,9 +74,7 @@ def main(arguments: list[str]) -> int:
     text = "\n".join(rows)
     print(text)
     if "--write" in arguments:
-        path = ROOT / "docs/performance.md"
-        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        write_between("docs/performance.md", (BEGIN, END), text)
     return 1 if max(seconds for what, seconds in many.items() if "status" in what) > MOST_SECONDS else 0
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.document import write_between  # noqa: E402 (the path is set above)
 from tests.host_killed import FIRST_STEPS, kill_in_down, kill_in_step, kill_in_up  # noqa: E402 (the path is set above)
 from tests.host_under_test import NEIGHBOURS, OTHERS, HostUnderTest  # noqa: E402 (as above)
 from tests.lab_under_test import LabUnderTest  # noqa: E402 (as above)
@@ -72,9 +73,7 @@ def main(arguments: list[str]) -> int:
     text = "\n".join([*lines, *(f"| {what} | {times} | {wrong} |" for what, times, wrong in rows)])
     print(text)
     if "--write" in arguments:
-        path = ROOT / "docs/faults.md"
-        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        write_between("docs/faults.md", (BEGIN, END), text)
     return 1 if any(wrong for _, _, wrong in rows) else 0
 
 

@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402 (the path is set above)
 
+from benchmarks.document import write_between  # noqa: E402 (the path is set above)
 from tests.cni_inputs import COMMANDS, Bystanders, Reply, Request, ask_all, fault_of, requests  # noqa: E402 (as above)
 from tests.cni_runtime import Runtime  # noqa: E402 (as above)
 from tests.lab_under_test import LabUnderTest  # noqa: E402 (as above)
@@ -92,9 +93,7 @@ def main(arguments: list[str]) -> int:
     for request, reply in bad[:20]:
         print(f"{fault_of(request, reply)}: {request} {reply}", file=sys.stderr)
     if "--write" in arguments:
-        path = ROOT / "docs/faults.md"
-        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        write_between("docs/faults.md", (BEGIN, END), text)
     return 1 if bad else 0
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.document import write_between  # noqa: E402 (the path is set above)
 from benchmarks.figures import Figure, StillScanner, table  # noqa: E402 (the path is set above)
 from labctl.world.topology import spread  # noqa: E402 (as above)
 from tests.lab_under_test import STEPS, LabUnderTest  # noqa: E402 (as above)
@@ -66,9 +67,7 @@ def main(arguments: list[str]) -> int:
     text = table(measured, RUNS)
     print(text)
     if "--write" in arguments:
-        path = ROOT / "docs/performance.md"
-        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        write_between("docs/performance.md", (BEGIN, END), text)
     return 0 if all(each.fine for each in measured) else 1
 
 

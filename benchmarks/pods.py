@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.document import write_between  # noqa: E402 (the path is set above)
 from benchmarks.figures import Figure, table  # noqa: E402 (the path is set above)
 from tests.runtimes.containerd import containerd_on  # noqa: E402 (as above)
 from tests.runtimes.plugin import install, install_reference  # noqa: E402 (as above)
@@ -63,9 +64,7 @@ def main(arguments: list[str]) -> int:
     text = table(list(measured), RUNS)
     print(text)
     if "--write" in arguments:
-        path = ROOT / "docs/performance.md"
-        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        write_between("docs/performance.md", (BEGIN, END), text)
     return 0 if all(each.fine for each in measured) else 1
 
 

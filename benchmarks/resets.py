@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.document import write_between  # noqa: E402 (the path is set above)
 from labctl.cli.putting_back import put_back  # noqa: E402 (the path is set above)
 from labctl.engine.remake.picture import take_picture  # noqa: E402 (as above)
 from labctl.engine.remake.remake import differences  # noqa: E402 (as above)
@@ -102,9 +103,7 @@ def main(arguments: list[str]) -> int:
     text = table(done)
     print(text)
     if "--write" in arguments:
-        path = ROOT / "docs/faults.md"
-        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        write_between("docs/faults.md", (BEGIN, END), text)
     return 1 if any(each.differs for each in done) else 0
 
 
