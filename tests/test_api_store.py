@@ -165,3 +165,26 @@ def test_what_cannot_be_looked_up_is_a_status_and_no_traceback(
     status = json.loads(body["body"])
     assert (start["status"], status["reason"], status["code"]) == (500, "InternalError", 500)
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_watch_of_a_lab_that_goes_ends_with_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "BEAT", 0.001)
+
+    async def run() -> list[dict[str, Any]]:
+        looks = iter([[_pod("a")]])
+
+        async def look(_kind: object) -> list[dict[str, Any]]:
+            found = next(looks, None)
+            if found is None:
+                raise WorldGone("the world died", "labctl reset")
+            return found
+
+        store = Store(look, FIRST)
+        began = await store.fresh(PODS, _now())
+        lines = watch(store, PODS, Query(Selection(), watch=True), began, lambda each: each)
+        return [json.loads(line) async for line in lines]
+
+    added, error = asyncio.run(run())
+    assert (added["type"], error["type"]) == ("ADDED", "ERROR")
+    assert (error["object"]["kind"], error["object"]["code"]) == ("Status", 500)
+    assert "the world died" in error["object"]["message"]

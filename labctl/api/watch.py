@@ -7,8 +7,9 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from labctl.api.status import Refusal
+from labctl.api.status import Refusal, internal_error
 from labctl.api.store import ADDED, DELETED, MODIFIED
+from labctl.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -46,6 +47,9 @@ async def watch(
             collection = await store.fresh(kind, beat)
     except Refusal as refusal:
         yield _line("ERROR", refusal.as_json())
+    except LabError as error:
+        # The answer has begun: that the lab cannot be looked at any more must come as an event.
+        yield _line("ERROR", internal_error(error.what).as_json())
 
 
 def _event(kind: Kind, query: Query, change: Change) -> tuple[str, Json] | None:
