@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from labctl.errors import KernelRefused
 from labctl.model.kubeconfig import PROXY_WORDS
 from labctl.model.lab import NETNS_FOLDER, Container, Place
+from labctl.model.namespaces import DEFAULT_NAMESPACE, SYSTEM_NAMESPACE
 from labctl.model.naming import CLUSTER_DOMAIN, SERVICES_FOLDER, Endpoint, read_entry, split_file_name
 from labctl.model.program import program_words
 from labctl.model.resolver import NETNS_FILES, read_resolver, resolver_path
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from labctl.model.service_chains import Portal
     from labctl.model.values import MachineFacts, Standing
 
-DEFAULT, SYSTEM = "default", "kube-system"
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 """What a name must be to appear in the API: a DNS label (RFC 1123)."""
 _NETWORKS = "/etc/cni/net.d"
@@ -153,13 +153,13 @@ class View:
     def _namespace_of(self, container: Container) -> str:
         """The Kubernetes namespace of a container: the kubelet has told it, as the first domain that it searches."""
         if container == dns_pod(self.lab):
-            return SYSTEM
+            return SYSTEM_NAMESPACE
         if container.place not in self._resolved:
-            return DEFAULT
+            return DEFAULT_NAMESPACE
         text = self._kernel.files(container.node).read(resolver_path(container.name)) or ""
         domains = (each.partition(".") for each in read_resolver(text).search)
         found = (name for name, _, rest in domains if rest == _SERVICES_DOMAIN and LABEL.fullmatch(name))
-        return next(found, DEFAULT)
+        return next(found, DEFAULT_NAMESPACE)
 
     @cached_property
     def _resolved(self) -> frozenset[Place]:
@@ -196,7 +196,7 @@ class View:
         """A part of kube-system that lives in a node's own network."""
         labels = (("k8s-app", app),)
         address = seen.standing.address
-        return SeenPod(SYSTEM, name or app, seen.node, address, identity, born, labels, host_network=True)
+        return SeenPod(SYSTEM_NAMESPACE, name or app, seen.node, address, identity, born, labels, host_network=True)
 
     @cached_property
     def services(self) -> tuple[SeenService, ...]:
@@ -233,7 +233,7 @@ class View:
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces that every cluster has, and those in which something is."""
         used = {each.namespace for each in self.pods} | {each.namespace for each in self.services}
-        return tuple(sorted({DEFAULT, SYSTEM} | used))
+        return tuple(sorted({DEFAULT_NAMESPACE, SYSTEM_NAMESPACE} | used))
 
     @cached_property
     def events(self) -> tuple[Event, ...]:

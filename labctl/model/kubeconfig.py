@@ -10,6 +10,7 @@ secure"). So the API server speaks TLS, and `kubectl proxy`, which adds the toke
 
 from __future__ import annotations
 
+from labctl.model.namespaces import DEFAULT_NAMESPACE, OWN_NAMESPACE
 from labctl.model.value import Value
 
 API_ADDRESS = "127.0.0.1"
@@ -27,10 +28,6 @@ KUBE_FOLDER = ".kube"
 HOME = "/root"
 KUBECONFIG = f"{HOME}/{KUBE_FOLDER}/config"
 """Where kubectl looks with nothing set, in the home that every node of the lab shows. Never the person's own."""
-
-DEFAULT_NAMESPACE = "default"
-OWN_NAMESPACE = "mystuff"
-"""The notes' own."""
 
 
 class Cluster(Value):

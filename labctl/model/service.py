@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labctl.model.lab import Container
+from labctl.model.namespaces import DEFAULT_NAMESPACE, OWN_NAMESPACE, SYSTEM_NAMESPACE
 from labctl.model.value import Value
 
 if TYPE_CHECKING:
     from labctl.model.lab import Lab
 
-DEFAULT_NAMESPACE, SERVICE_NAMESPACE = "default", "mystuff"
 DNS_POD = "kube-dns"
 _MOST_ENDPOINTS = 3
 # Where a cluster has them by custom: the tenth address is kube-dns's (kubeadm), the hundredth the course's own.
@@ -57,17 +57,17 @@ def serving(lab: Lab) -> tuple[Container, ...]:
 def my_service(lab: Lab) -> Service:
     """`my-svc` in `mystuff`: HTTP, at its own address and at a port of every node."""
     port = ServicePort("http", 80, 80, node_port=30080)
-    return Service(SERVICE_NAMESPACE, "my-svc", str(lab.service_range[_SERVICE_NUMBER]), (port,), serving(lab))
+    return Service(OWN_NAMESPACE, "my-svc", str(lab.service_range[_SERVICE_NUMBER]), (port,), serving(lab))
 
 
 def headless_service(lab: Lab) -> Service:
     """`my-svc-headless`: a name for the same pods, without an address that stands for them."""
-    return Service(SERVICE_NAMESPACE, "my-svc-headless", "", (ServicePort("http", 80, 80),), serving(lab))
+    return Service(OWN_NAMESPACE, "my-svc-headless", "", (ServicePort("http", 80, 80),), serving(lab))
 
 
 def namespace_of(lab: Lab, container: Container) -> str:
     """The namespace that a container's pod is in: that of the Service which it serves, else the default one."""
-    return SERVICE_NAMESPACE if container in serving(lab) else DEFAULT_NAMESPACE
+    return OWN_NAMESPACE if container in serving(lab) else DEFAULT_NAMESPACE
 
 
 def dns_pod(lab: Lab) -> Container:
@@ -78,4 +78,4 @@ def dns_pod(lab: Lab) -> Container:
 def dns_service(lab: Lab) -> Service:
     """`kube-dns` in `kube-system`: DNS by UDP and by TCP."""
     ports = (ServicePort("dns", 53, 53, "udp"), ServicePort("dns-tcp", 53, 53))
-    return Service("kube-system", "kube-dns", str(lab.service_range[_DNS_NUMBER]), ports, (dns_pod(lab),))
+    return Service(SYSTEM_NAMESPACE, "kube-dns", str(lab.service_range[_DNS_NUMBER]), ports, (dns_pod(lab),))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from labctl.model.namespaces import SYSTEM_NAMESPACE
 from labctl.model.naming import CLUSTER_DOMAIN
 from labctl.model.value import Value
 
@@ -30,7 +31,7 @@ _SERVICES: Name = ("svc", *CLUSTER)
 _PODS: Name = ("pod", *CLUSTER)
 _REVERSE: Name = ("in-addr", "arpa")
 APEXES: tuple[Name, ...] = (CLUSTER, _REVERSE, ("ip6", "arpa"))
-_NAMESERVER: Name = ("kube-dns", "kube-system", *_SERVICES)
+_NAMESERVER: Name = ("kube-dns", SYSTEM_NAMESPACE, *_SERVICES)
 _LONGEST_CHAIN = 8
 _ALL = "ANY"
 

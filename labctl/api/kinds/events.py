@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.api.durations import spell_age, spell_time
 from labctl.api.kind import BY_NAME, Column, Json, Kind, describe, name_fields
-from labctl.api.view import DEFAULT
 from labctl.model.lab import Place
+from labctl.model.namespaces import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from labctl.api.view import View
@@ -68,7 +68,7 @@ def _event(view: View, found: _Objects, entry: Entry) -> Json | None:
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": describe(
-            view, name, about.get("namespace", DEFAULT), identity=f"{entry.at} {entry.what}", born=moment
+            view, name, about.get("namespace", DEFAULT_NAMESPACE), identity=f"{entry.at} {entry.what}", born=moment
         ),
         "involvedObject": about,
         "reason": _REASONS.get(action, "TookBack"),

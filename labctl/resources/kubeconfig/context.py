@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from labctl.model.kubeconfig import DEFAULT_NAMESPACE
+from labctl.model.namespaces import DEFAULT_NAMESPACE
 from labctl.model.shell import Run, Shell
 from labctl.resources.kubeconfig.entry import Entry
 
