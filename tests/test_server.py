@@ -132,3 +132,16 @@ def test_the_printed_commands_do_the_same(lab: LabUnderTest, dialect: Dialect) -
 )
 def test_programs_are_told_by_their_words(argv: tuple[str, ...], words: tuple[str, ...]) -> None:
     assert program_words(argv) == words
+
+
+def test_callers_that_say_nothing_keep_nobody_out(lab: LabUnderTest) -> None:
+    ON_NODE.apply(lab.kernel)
+    script = (
+        "import socket\n"
+        "held = [socket.create_connection(('127.0.0.1', 8080)) for _ in range(700)]\n"
+        "caller = socket.create_connection(('127.0.0.1', 8080))\n"
+        "caller.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')\n"
+        "print(caller.makefile().read().splitlines()[-1])\n"
+    )
+    done = lab.kernel.programs(ON_NODE.place).run(("python3", "-I", "-c", script))
+    assert (done.code, done.out) == (0, "node\n"), done.err

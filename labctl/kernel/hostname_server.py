@@ -14,6 +14,7 @@ from time import monotonic
 _BACKLOG = 512
 _MOST_HEAD = 8192
 _PATIENCE = 10.0
+_MOST_CALLERS = 512
 _END_OF_HEAD = (b"\r\n\r\n", b"\n\n")
 
 
@@ -48,6 +49,9 @@ class _Server:
             caller.settimeout(0)
             self._selector.register(caller, selectors.EVENT_READ)
             self._heads[caller] = (monotonic(), b"")
+        if len(self._heads) > _MOST_CALLERS:
+            # Before files run out: then nobody could be let in, and this would be asked without end.
+            self._hang_up(min(self._heads, key=lambda each: self._heads[each][0]))
 
     def _hear(self, caller: socket.socket) -> None:
         since, head = self._heads[caller]

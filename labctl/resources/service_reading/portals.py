@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _DEEPEST = 16
 
 Lines = dict[str, tuple[Line, ...]]
+Doors = dict[tuple[str, str], list[Line]]
+"""Rules about a port of any address, by protocol and the name in kube-proxy's comment (empty: none)."""
 
 
 def read_portals(saved: str) -> tuple[Portal, ...]:
@@ -25,10 +27,11 @@ def read_portals(saved: str) -> tuple[Portal, ...]:
     """
     tables = split_save(saved)
     nat, refusing = _read(tables.get("nat", {})), _read(tables.get("filter", {}))
+    doors = _doors(nat)
     portals = {
         (address, line.value("-p"), line.value("--dport")): portal
         for line in _each(nat)
-        if (address := _address_of(line)) and (portal := _read_portal(nat, line, address))
+        if (address := _address_of(line)) and (portal := _read_portal(nat, doors, line, address))
     }
     for line in _each(refusing):
         address = _address_of(line)
@@ -61,21 +64,24 @@ def _name_of(line: Line) -> str:
     return name if "/" in name else ""
 
 
-def _read_portal(nat: Lines, line: Line, address: str) -> Portal | None:
+def _doors(nat: Lines) -> Doors:
+    """Gathered once: a node has as many rules as Services, and asking all for each would take for ever."""
+    doors: Doors = {}
+    for each in _each(nat):
+        if not each.value("-d") and each.value("--dport").isdecimal():
+            doors.setdefault((each.value("-p"), _name_of(each)), []).append(each)
+    return doors
+
+
+def _read_portal(nat: Lines, doors: Doors, line: Line, address: str) -> Portal | None:
     port = int(line.value("--dport"))
     backends = tuple(dict.fromkeys(_follow(nat, line, port)))
     if not backends:
         return None
     portal = Portal(_name_of(line), line.value("-p"), address, port, backends)
-    ports = (
-        int(each.value("--dport"))
-        for each in _each(nat)
-        if not each.value("-d")
-        and each.value("--dport").isdecimal()
-        and each.value("-p") == portal.protocol
-        and set(_follow(nat, each, port)) == set(backends)
-        and (not portal.name or _name_of(each) in ("", portal.name))
-    )
+    names = (portal.name, "") if portal.name else tuple(name for _, name in doors)
+    near = (each for name in names for each in doors.get((portal.protocol, name), ()))
+    ports = (int(each.value("--dport")) for each in near if set(_follow(nat, each, port)) == set(backends))
     return replace(portal, node_port=next(ports, 0))
 
 
