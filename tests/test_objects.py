@@ -27,7 +27,7 @@ def test_without_kubectl_it_works_and_says_what_could_not_be_checked(lab: LabUnd
     assert "kubectl is not installed" in said.out + said.err
     report = lab.report(OBJECTS)
     assert report.outcome is Outcome.UNKNOWN
-    assert [probe.answer.yes for probe in report.probes] == [None, None]
+    assert {probe.answer.yes for probe in report.probes} == {None}
     assert lab.labctl("step", str(OBJECTS), "--verify").code == 6
     # Asked without it, with the token, it answers.
     ask = (

@@ -1,7 +1,7 @@
 """API objects: everything in a cluster is at a path of the API server, which looks it up when it is asked."""
 
 from labctl.model import Lab, Node, Probe, Shows, Step, Succeeds
-from labctl.model.kubeconfig import API_ADDRESS, API_PORT, AUTHORITY_FILE, KEY_FILE, LAB_PROXY
+from labctl.model.kubeconfig import ADMIN, API_ADDRESS, API_PORT, AUTHORITY_FILE, KEY_FILE, LAB, LAB_PROXY
 from labctl.model.objects import MY_POD_PATH, my_pod
 from labctl.resources import Certificate, Folder, Guest, GuestNetwork, KubectlProxy, Server
 
@@ -31,11 +31,13 @@ def resources(lab: Lab, node: Node) -> tuple[Guest | GuestNetwork | Folder | Cer
 
 
 def probes(lab: Lab, node: Node) -> tuple[Probe, ...]:
-    """Ask the real kubectl, by the proxy alone: whatever its file says, for the notes' own path, and for all pods.
+    """Ask the real kubectl: by the proxy for the notes' own path and for all pods, and once as a user, over TLS.
 
-    It is to keep nothing: its cache in the learner's home would outlive the step.
+    Whatever its file says; and it is to keep nothing: its cache in the learner's home would outlive the step.
     """
-    ask = ("kubectl", "--kubeconfig=/dev/null", "--cache-dir=/dev/null", f"--server={LAB_PROXY.server}", "get")
+    bare = ("kubectl", "--kubeconfig=/dev/null", "--cache-dir=/dev/null")
+    ask = (*bare, f"--server={LAB_PROXY.server}", "get")
+    user = (f"--server={LAB.server}", f"--certificate-authority={LAB.authority}", f"--token={ADMIN.token}")
     look = "who listens? sudo ss -Hltnp; what does it say? curl http://127.0.0.1:8001/readyz"
     return (
         Probe(
@@ -51,6 +53,13 @@ def probes(lab: Lab, node: Node) -> tuple[Probe, ...]:
             before=False,
             after=True,
             blame=look,
+        ),
+        Probe(
+            f"{ADMIN.name} is let in, and trusts the server",
+            Succeeds(node.place, (*bare, *user, "get", "--raw", "/readyz")),
+            before=False,
+            after=True,
+            blame=f"is {AUTHORITY_FILE} what it shows? openssl s_client -connect {API_ADDRESS}:{API_PORT}",
         ),
     )
 
