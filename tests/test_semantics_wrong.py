@@ -14,7 +14,7 @@ from tests.wrong_answers import WRONG
 
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
-    from tests.wrong_answers import Wrong
+    from tests.wrong_answer import Wrong
 
 pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
