@@ -101,7 +101,7 @@ def _check_certificate(certificate: str, key: str) -> None:
         what = f"{certificate} and {key} are no certificate and its key"
         if error.filename:
             what = f"{error.filename} cannot be read: {(error.strerror or str(error)).lower()}"
-        failure = LabError(what, "step 12 makes it: labctl step 12 --apply")
+        failure = LabError(what, "which step makes it, and what stands: labctl status")
         failure.exit_code = 1
         raise failure from None
 

@@ -19,7 +19,7 @@ from labctl.model.namespaces import DEFAULT_NAMESPACE, SYSTEM_NAMESPACE
 from labctl.model.naming import CLUSTER_DOMAIN, SERVICES_FOLDER, Endpoint, read_entry, split_file_name
 from labctl.model.program import program_words
 from labctl.model.resolver import NETNS_FILES, read_resolver, resolver_path
-from labctl.model.service import DNS_POD, dns_pod
+from labctl.model.service import DNS_POD, ServicePort, dns_pod
 from labctl.model.service_chains import SERVICES
 from labctl.model.value import Value
 from labctl.resources.service_reading.portals import read_portals
@@ -64,23 +64,13 @@ class SeenPod(Value):
     host_network: bool = False
 
 
-class SeenPort(Value):
-    """A port of a Service."""
-
-    name: str
-    port: int
-    target_port: int
-    protocol: str = "tcp"
-    node_port: int = 0
-
-
 class SeenService(Value):
     """A Service as the nodes' rules have it; one without an address (headless, or another's name) as the DNS has it."""
 
     namespace: str
     name: str
     cluster_ip: str
-    ports: tuple[SeenPort, ...]
+    ports: tuple[ServicePort, ...]
     endpoints: tuple[Endpoint, ...]
     external_name: str = ""
 
@@ -226,7 +216,9 @@ class View:
             with suppress(ValueError):  # of what DNS does not understand, it tells nothing either
                 entry = read_entry(file_name, files.read(f"{SERVICES_FOLDER}/{file_name}") or "")
                 if not entry.cluster_ip:
-                    ports = tuple(SeenPort(each.name, each.number, each.number, each.protocol) for each in entry.ports)
+                    ports = tuple(
+                        ServicePort(each.name, each.number, each.number, each.protocol) for each in entry.ports
+                    )
                     yield SeenService(entry.namespace, entry.name, "", ports, entry.endpoints, entry.external_name)
 
     @cached_property
@@ -242,6 +234,6 @@ class View:
         return tuple(each for each in self._journal() if each.kind in ("did", "took_back") and each.at >= oldest)
 
 
-def _port_of(portal: Portal) -> SeenPort:
+def _port_of(portal: Portal) -> ServicePort:
     target = portal.backends[0].port if portal.backends else portal.port
-    return SeenPort(portal.name.partition(":")[2], portal.port, target, portal.protocol, portal.node_port)
+    return ServicePort(portal.name.partition(":")[2], portal.port, target, portal.protocol, portal.node_port)

@@ -133,4 +133,6 @@ class Places:
 
 
 def _no_container(place: Place) -> KernelRefused:
-    return KernelRefused(f"{place.node} has no container {place.container}", "step 8 makes it: labctl step 8 --apply")
+    return KernelRefused(
+        f"{place.node} has no container {place.container}", "which step makes it, and what stands: labctl status"
+    )

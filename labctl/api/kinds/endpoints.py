@@ -8,8 +8,9 @@ from labctl.api.durations import spell_age
 from labctl.api.kind import AGE, BY_NAME, NAME, Column, Json, Kind, born_at, describe, name_fields
 
 if TYPE_CHECKING:
-    from labctl.api.view import SeenPort, SeenService, View
+    from labctl.api.view import SeenService, View
     from labctl.model.naming import Endpoint
+    from labctl.model.service import ServicePort
 
 _SHOWN = 3
 _GROUP = "discovery.k8s.io"
@@ -33,7 +34,7 @@ def _target(view: View, seen: SeenService, endpoint: Endpoint) -> Json:
     return {**named, "nodeName": pod.node.name, "targetRef": reference}
 
 
-def _port(seen: SeenPort) -> Json:
+def _port(seen: ServicePort) -> Json:
     return {**({"name": seen.name} if seen.name else {}), "port": seen.target_port, "protocol": seen.protocol.upper()}
 
 

@@ -8,7 +8,8 @@ from labctl.api.durations import spell_age
 from labctl.api.kind import AGE, BY_NAME, NAME, Column, Json, Kind, born_at, describe, name_fields
 
 if TYPE_CHECKING:
-    from labctl.api.view import SeenPort, SeenService, View
+    from labctl.api.view import SeenService, View
+    from labctl.model.service import ServicePort
 
 HEADLESS = "None"
 
@@ -38,7 +39,7 @@ def _service(view: View, seen: SeenService) -> Json:
     }
 
 
-def _port(seen: SeenPort) -> Json:
+def _port(seen: ServicePort) -> Json:
     return {
         **({"name": seen.name} if seen.name else {}),
         "protocol": seen.protocol.upper(),
