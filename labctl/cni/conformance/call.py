@@ -84,8 +84,13 @@ class Answer:
         return f"sent {variables} with {_shorten(self.text) or 'an empty stdin'}; came {self._end}{said or ', no word'}"
 
     @property
+    def cut_short(self) -> bool:
+        """Whether it was killed on purpose before it had ended by itself."""
+        return self.killed and self.code in (KILLED, KILLED_BELOW)
+
+    @property
     def _end(self) -> str:
-        if self.killed and self.code in (KILLED, KILLED_BELOW):
+        if self.cut_short:
             return "nothing more: it was killed in the middle, on purpose"
         ends = {
             TIMED_OUT: f"no end within {self.seconds} seconds",
