@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+import socket
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from pyroute2.netlink.exceptions import NetlinkError
 
 from labctl.errors import KernelRefused, ToolMissing
+from labctl.kernel import listeners
+from labctl.kernel.listeners import listeners_here
 from labctl.model import Place
 from labctl.model.program import program_words
 from labctl.model.resource import Absent, Foreign, Present
@@ -145,3 +150,18 @@ def test_callers_that_say_nothing_keep_nobody_out(lab: LabUnderTest) -> None:
     )
     done = lab.kernel.programs(ON_NODE.place).run(("python3", "-I", "-c", script))
     assert (done.code, done.out) == (0, "node\n"), done.err
+
+
+def test_what_listens_is_found_without_sock_diag_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> NoReturn:
+        raise NetlinkError(errno.ENOENT)
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as four,
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
+    ):
+        ours = {each.getsockname()[:2] for each in (four, six)}
+        found = listeners_here()
+        assert ours <= {(each.address, each.port) for each in found}
+        monkeypatch.setattr(listeners, "DiagSocket", refuse)
+        assert listeners_here() == found
