@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import KernelRefused
-from labctl.model.resource import Absent, Foreign, Present, Seen, Unknown
+from labctl.model.resource import Absent, Foreign, Present, Seen
 from labctl.model.shell import Capture, Pipe, Redirect, Run, Shell, Var
 from labctl.model.store import RESULTS_FOLDER
 from labctl.model.value import Value
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from labctl.model.lab import Container, Lab, Node
     from labctl.model.ports import Kernel
     from labctl.model.shell import Dialect
-    from labctl.model.values import Completed
+    from labctl.model.values import Completed, FileInfo
 
 _PLUGIN_OF_LIST = "{cniVersion, name} + .plugins[0]"
 
@@ -49,8 +49,8 @@ class GuestNetwork(Value):
         info = kernel.files(self.node.name).info(self.path)
         if info is None:
             return self._observe_without_answer(kernel)
-        if info.kind != "file":
-            return Foreign(f"{self.path} on {self.node.name} is a {info.kind}, not a file")
+        if foreign := self._find_foreign(info):
+            return foreign
         text = kernel.files(self.node.name).read(self.path) or ""
         if not text.strip():
             return Present((f"{self.path} is empty: the plug-in was not called, or said nothing",))
@@ -64,6 +64,11 @@ class GuestNetwork(Value):
         done = self._call(kernel, "CHECK", SOURCE, {"prevResult": answer})
         return Present() if done.code == 0 else Present((f"CHECK says: {_said(done)}",))
 
+    def _find_foreign(self, info: FileInfo) -> Foreign | None:
+        if info.kind == "file":
+            return None
+        return Foreign(f"{self.path} on {self.node.name} is a {info.kind}, not a file")
+
     def _observe_without_answer(self, kernel: Kernel) -> Seen:
         if not isinstance(Guest(self.guest).observe(kernel), Present):
             return Absent(f"{self.guest.name} has no network")
@@ -73,8 +78,9 @@ class GuestNetwork(Value):
         return Present((f"{what}; expected {self.path}",))
 
     def apply(self, kernel: Kernel) -> None:
-        """ADD; what is wrong goes first."""
-        if not isinstance(self.observe(kernel), Absent | Unknown):
+        """ADD; what is there already goes first."""
+        answered = kernel.files(self.node.name).info(self.path) is not None
+        if answered or isinstance(self._observe_without_answer(kernel), Present):
             self.revert(kernel)
         done = self._call(kernel, "ADD", f"{BIN_FOLDER}/{SOURCE.rpartition('/')[2]}", {})
         if done.code != 0:
@@ -85,7 +91,8 @@ class GuestNetwork(Value):
 
     def revert(self, kernel: Kernel) -> None:
         """DEL, which is a success where there is nothing; then forget the answer."""
-        if isinstance(self.observe(kernel), Foreign):
+        info = kernel.files(self.node.name).info(self.path)
+        if info and self._find_foreign(info):
             return
         done = self._call(kernel, "DEL", SOURCE, {})
         if done.code != 0:
