@@ -30,6 +30,7 @@ _BIN = Path(sys.executable).parent
 _ORDINARY = 1_900_000_001
 _AGAIN = "LAB_TEST_AGAIN"
 _CI = os.environ.get("CI") == "true"
+_MOST_BESIDE = 32
 # The real programs of tests/test_runtime_*.py, by the names of Debian's packages.
 _RUNTIMES = (
     "busybox-static",
@@ -158,12 +159,14 @@ def _run_suite(tally: Tally, report: Path) -> None:
     who = "root" if os.geteuid() == 0 else "an ordinary user"
     _say(f"the suite as {who}")
     began = time.monotonic()
-    # Twice as many as the machine they are meant for has cores: half of a test's time is waiting for silence.
+    # Four for each core: most of a test's time is waiting, for silence or for what it has started. Handed out one by
+    # one, what takes long first (tests/conftest.py): no core is left without work at the end.
     # What cannot differ between users is shown once: unit tests, and what is marked so.
     terms = ["machine", "not anybody"] if os.environ.get(_AGAIN) else []
     terms += ["not root"] if os.geteuid() != 0 else []
     chosen = ["-m", " and ".join(terms)] if terms else []
-    done = _pytest(["-q", "-n", "4", "--dist", "worksteal", "--durations=15", f"--junit-xml={report}", *chosen])
+    beside = ["-n", str(min(4 * len(os.sched_getaffinity(0)), _MOST_BESIDE)), "--dist", "load", "--maxschedchunk", "1"]
+    done = _pytest(["-q", *beside, "--durations=15", f"--junit-xml={report}", *chosen])
     if done.returncode != 0:
         tally.fault(f"the suite failed as {who} (pytest ended with {done.returncode})")
     _say(f"that took {time.monotonic() - began:.0f} s")

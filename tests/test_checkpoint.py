@@ -16,7 +16,7 @@ from tests.world_probes import cut_labctl, root_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.machine, pytest.mark.anybody]
+pytestmark = [pytest.mark.machine, pytest.mark.anybody, pytest.mark.long]
 
 # What a learner may have made beside the steps: all that a snapshot shows.
 OWN = """

@@ -15,7 +15,7 @@ from labctl.errors import UsageError
 from tests.cni_bad_plugin import FAULTS, MORE_FAULTS
 from tests.plugin_under_test import bench_with, copy_tiny, ids, try_plugin
 
-pytestmark = [pytest.mark.machine, pytest.mark.anybody]
+pytestmark = [pytest.mark.machine, pytest.mark.anybody, pytest.mark.long]
 
 if TYPE_CHECKING:
     from labctl.cni.conformance.bench import Bench

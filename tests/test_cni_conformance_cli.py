@@ -18,7 +18,7 @@ from tests.lab_under_test import ROOT, Said, run_labctl
 from tests.plugin_under_test import copy_ipam_stub, copy_tiny
 from tests.terminal import Terminal
 
-pytestmark = [pytest.mark.machine, pytest.mark.anybody]
+pytestmark = [pytest.mark.machine, pytest.mark.anybody, pytest.mark.long]
 
 NOT_APPLICABLE = {"": {"RES", "STA", "FLD"}, "Debian's": {"RES"}, "1.1.0": {"ADD"}}
 _FEW = ("--only", "VER,RES-01")

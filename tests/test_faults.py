@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from labctl.model.resource import Seen
     from tests.lab_under_test import LabUnderTest
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.long]
 
 FAIR = "everything was taken back"
 

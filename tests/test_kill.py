@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from labctl.model.lab import Node
     from tests.lab_under_test import LabUnderTest
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.long]
 
 FOLDER = "/var/lib/cni/networks/k8s"
 

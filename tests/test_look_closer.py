@@ -14,7 +14,7 @@ from tests.lab_under_test import CONTEXTS_STEP, step_called
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
 
-pytestmark = [pytest.mark.machine, pytest.mark.anybody]
+pytestmark = [pytest.mark.machine, pytest.mark.anybody, pytest.mark.long]
 
 _BLOCK = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
 OBJECTS = step_called("objects")

@@ -15,7 +15,7 @@ from tests.lab_under_test import ROOT, run_labctl
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.long]
 
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)

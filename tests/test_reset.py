@@ -19,7 +19,7 @@ from tests.world_probes import cut_labctl, root_of
 if TYPE_CHECKING:
     from tests.references import References
 
-pytestmark = [pytest.mark.machine, pytest.mark.anybody]
+pytestmark = [pytest.mark.machine, pytest.mark.anybody, pytest.mark.long]
 
 PARTS, EACH = 4, 5
 # What comes after starts many programs; every tenth state has it.

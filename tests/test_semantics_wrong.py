@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
     from tests.wrong_answer import Wrong
 
-pytestmark = [pytest.mark.machine, pytest.mark.anybody]
+pytestmark = [pytest.mark.machine, pytest.mark.anybody, pytest.mark.long]
 
 
 @pytest.mark.parametrize("number", WRONG)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from labctl.engine.undoer import Undoer
     from labctl.model.lab import Node
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.long]
 
 STEPS = st.runner().flatmap(lambda learning: st.sampled_from(learning.numbers))
 WHO = st.integers(0, 1)
