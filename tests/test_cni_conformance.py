@@ -13,6 +13,7 @@ from labctl.cni.conformance.network import default_configuration
 from labctl.cni.conformance.runner import ask, ask_all, choose, exit_code
 from labctl.errors import UsageError
 from tests.cni_bad_plugin import FAULTS, MORE_FAULTS
+from tests.cni_runtime import DEBIAN, needs_reference
 from tests.plugin_under_test import bench_with, copy_tiny, ids, try_plugin
 
 pytestmark = [pytest.mark.machine, pytest.mark.anybody, pytest.mark.long]
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
     from labctl.cni.conformance.bench import Bench
     from labctl.cni.conformance.check import Verdict
 
-REFERENCE = Path("/usr/lib/cni")
-needs_reference = pytest.mark.skipif(
-    not (REFERENCE / "bridge").exists(), reason="the package containernetworking-plugins is not installed"
-)
+REFERENCE = Path(DEBIAN)
 
 # Which checks are meant for a fault, of all that there are.
 FOUND = {

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import fastjsonschema
 import pytest
 
-from tests.cni_runtime import DEBIAN
+from tests.cni_runtime import DEBIAN, needs_reference
 from tests.lab_under_test import ROOT, Said, run_labctl
 from tests.plugin_under_test import copy_ipam_stub, copy_tiny
 from tests.terminal import Terminal
@@ -87,7 +87,7 @@ def test_what_cannot_be_done_is_an_error_with_a_hint(home: Path, tmp_path: Path,
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("ipam", ["", "Debian's", "1.1.0"])
+@pytest.mark.parametrize("ipam", ["", pytest.param("Debian's", marks=needs_reference), "1.1.0"])
 def test_labnet_passes_every_check(home: Path, tmp_path: Path, ipam: str) -> None:
     plugin = json.loads(run_labctl(home, "cni", "show", "--json").out)["plugin"]
     folders = {"Debian's": Path(DEBIAN), "1.1.0": copy_ipam_stub(tmp_path).parent}

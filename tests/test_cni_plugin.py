@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cni_runtime import DEBIAN, LABNET, RANGE, RANGE_6, STORE, Runtime, network
+from tests.cni_runtime import DEBIAN, LABNET, RANGE, RANGE_6, STORE, Runtime, needs_reference, network
 from tests.lab_under_test import LabUnderTest
 
 if TYPE_CHECKING:
@@ -198,6 +198,7 @@ def test_a_container_may_have_two_interfaces_of_one_network_or_of_two(lab: LabUn
     ]
 
 
+@needs_reference
 def test_first_in_a_list_before_portmap_and_firewall(lab: LabUnderTest) -> None:
     runtime = Runtime(lab)
     runtime.add("b")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cni_runtime import DEBIAN, Runtime, network
+from tests.cni_runtime import DEBIAN, Runtime, needs_reference, network
 
 if TYPE_CHECKING:
     from tests.cni_runtime import Answer
@@ -168,6 +168,7 @@ def test_what_is_not_ready_is_code_50(lab: LabUnderTest) -> None:
     assert runtime.state() == before
 
 
+@needs_reference
 def test_the_error_of_a_delegate_is_passed_on(lab: LabUnderTest) -> None:
     runtime = Runtime(lab)
     before = runtime.state()

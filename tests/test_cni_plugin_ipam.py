@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cni_runtime import DEBIAN, STORE, Runtime, network
+from tests.cni_runtime import DEBIAN, STORE, Runtime, needs_reference, network
 
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
@@ -35,6 +35,7 @@ def _spy(runtime: Runtime, answer: str, code: int = 0) -> None:
     runtime.type(f"cat >/run/spy/answer <<'END'\n{answer}\nEND\necho {code} >/run/spy/code; rm -f /run/spy/calls")
 
 
+@needs_reference
 def test_host_local_gives_the_addresses(lab: LabUnderTest) -> None:
     runtime = Runtime(lab)
     both = _local("10.244.0.0/24", "fd00:10:244::/64")
@@ -58,6 +59,7 @@ def test_host_local_gives_the_addresses(lab: LabUnderTest) -> None:
     assert sorted(left) == [f"{STORE}:", "/var/run/netns:", "last_reserved_ip.0", "last_reserved_ip.1", "lock"]
 
 
+@needs_reference
 def test_a_failing_ipam_leaves_nothing(lab: LabUnderTest) -> None:
     runtime = Runtime(lab)
     few = _local("10.244.0.0/30")
@@ -93,6 +95,7 @@ def test_it_is_called_with_what_labnet_was_called_with(lab: LabUnderTest) -> Non
         }
 
 
+@needs_reference
 def test_check_asks_of_an_earlier_result_only_what_is_its_own(lab: LabUnderTest) -> None:
     runtime = Runtime(lab)
     local = _local()
@@ -122,6 +125,7 @@ def test_check_asks_of_an_earlier_result_only_what_is_its_own(lab: LabUnderTest)
     assert runtime.call("CHECK", "a", {**local, "prevResult": odd}, interface="net1").said["code"] == 7
 
 
+@needs_reference
 def test_check_misses_the_routes_that_ipam_gave(lab: LabUnderTest) -> None:
     runtime = Runtime(lab)
     local = _local()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cni_runtime import RANGE, RANGE_6, Runtime, network
+from tests.cni_runtime import RANGE, RANGE_6, Runtime, needs_reference, network
 
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
@@ -26,7 +26,7 @@ def test_ipv6_alone(lab: LabUnderTest) -> None:
     assert runtime.call("CHECK", "a", {**six, "prevResult": runtime.add("b", six, interface="eth1").said}).code == 1
 
 
-@pytest.mark.parametrize("ipam", [None, "host-local"])
+@pytest.mark.parametrize("ipam", [None, pytest.param("host-local", marks=needs_reference)])
 def test_a_cluster_range_of_one_family_says_nothing_of_the_other(lab: LabUnderTest, ipam: str | None) -> None:
     runtime = Runtime(lab)
     both = network(RANGE, RANGE_6, clusterRange="10.244.0.0/16")

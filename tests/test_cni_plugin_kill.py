@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cni_runtime import Runtime, network
+from tests.cni_runtime import Runtime, needs_reference, network
 from tests.cut_labnet import cut_labnet
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ pytestmark = pytest.mark.machine
 CUT = "/opt/labctl/cut-labnet"
 VALID = "cni.dev/valid-attachments"
 _LOCAL = {"type": "host-local", "ranges": [[{"subnet": "10.244.0.0/24"}]]}
-every_ipam = pytest.mark.parametrize("ipam", [None, _LOCAL], ids=["own", "host-local"])
+every_ipam = pytest.mark.parametrize(
+    "ipam", [None, pytest.param(_LOCAL, marks=needs_reference)], ids=["own", "host-local"]
+)
 every_moment = pytest.mark.parametrize("when", ["before", "after"])
 
 
