@@ -192,6 +192,7 @@ def test_gc_goes_on_where_the_ipam_plugin_fails(lab: LabUnderTest) -> None:
     ]
 
 
+@pytest.mark.long
 def test_an_ipam_plugin_that_hangs_is_ended_with_what_it_started(lab: LabUnderTest) -> None:
     runtime = Runtime(lab)
     before = runtime.state()
