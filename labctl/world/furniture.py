@@ -128,6 +128,8 @@ def texts(code: Path, backend: str) -> tuple[Text, ...]:
         "kubedns": _server_launcher(code, "labctl.kernel.kubedns", with_packages=True),
         "serve-hostname": _server_launcher(code, "labctl.kernel.hostname_server"),
         "kube-apiserver": _server_launcher(code, "labctl.api.server", with_packages=True),
+        "vpc-compute": _server_launcher(code, "labctl.compute.server", with_packages=True),
+        "attend": f"#!{Path(sys.executable).resolve()} -IS\n{(code / 'labctl/kernel/inetd.py').read_text('utf-8')}",
         "measure-lookups": _server_launcher(code, "labctl.kernel.lookup_meter"),
     }
     # The wheel's, where ./lab could install it; without it the world has the machine's own, if there is one.

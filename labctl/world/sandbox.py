@@ -20,6 +20,7 @@ from labctl.model.world import PAUSE, BootPlan, Host, Text
 from labctl.world import furniture
 from labctl.world.compiled import ensure_compiled
 from labctl.world.drawing import draw
+from labctl.world.gcloud.place import attend_compute
 from labctl.world.state import Saved, State
 from labctl.world.topology import read_lab
 
@@ -168,6 +169,7 @@ class Sandbox:
         session = self._machine.enter(saved.record, lab, netlink=False)
         try:
             draw(session.kernel, lab)
+            attend_compute(session.kernel, lab)
             marker = self._state.text_of(saved)
             session.kernel.files(lab.nodes[0].name).write("/opt/labctl/world.json", marker)
         finally:

@@ -8,19 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from labctl.world.gcloud.api import Api, ServiceRefused
 from labctl.world.gcloud.commands import ROUTES, Refused, UsageRefused, usage
 from labctl.world.gcloud.filter import keep_matching, keep_named, sort
 from labctl.world.gcloud.format import ROUTES_TABLE, show
 from labctl.world.gcloud.help import VERSION, page
 from labctl.world.gcloud.line import Line, read_line
-from labctl.world.gcloud.service import PROJECT, Reference, Request, Service, ServiceRefused, read_reference
+from labctl.world.gcloud.reference import PROJECT, Reference, read_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from labctl.model.lab import Lab
-    from labctl.model.ports import Cloud
-    from labctl.world.gcloud.service import Record
+    from labctl.world.gcloud.api import Ask
+    from labctl.world.gcloud.reference import Record
 
 _USAGE = 2
 _DEFAULT_PRIORITY = "1000"
@@ -41,7 +41,7 @@ class _Task:
     """A line that is being answered."""
 
     line: Line
-    service: Service
+    api: Api
     read_reply: Callable[[str], str]
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
@@ -61,8 +61,7 @@ class _Task:
 
 def answer(
     argv: Sequence[str],
-    cloud: Cloud,
-    lab: Lab,
+    service: Ask,
     *,
     stdin_is_terminal: bool = False,
     ask: Callable[[str], str] | None = None,
@@ -88,7 +87,7 @@ def answer(
         task.err.append(question)
         raise EOFError
 
-    task = _Task(line, Service(cloud, lab), read_reply)
+    task = _Task(line, Api(service), read_reply)
     code = 0
     try:
         _run(task)
@@ -127,7 +126,7 @@ def _create(task: _Task) -> None:
     )
     route = task.route(task.line.names[0])
     try:
-        record = task.service.insert(route, request)
+        record = task.api.insert(route, request)
     except ServiceRefused as refused:
         raise _not_fetched(refused) from None
     task.err.append(f"Created [{route.link}].\n")
@@ -140,7 +139,7 @@ def _list(task: _Task) -> None:
     if names:
         task.err.append(_DEPRECATED)
     try:
-        records = task.service.records(task.project)
+        records = task.api.records(task.project, "routes")
     except ServiceRefused as refused:
         raise Refused(f"Some requests did not succeed:\n - {refused}\n") from None
     records = sort(keep_named(records, names), line.values.get("--sort-by", ""))
@@ -158,7 +157,7 @@ def _list(task: _Task) -> None:
 def _describe(task: _Task) -> None:
     route = task.route(task.line.names[0])
     try:
-        record = task.service.get(route)
+        record = task.api.get(route)
     except ServiceRefused as refused:
         raise _not_fetched(refused) from None
     task.show([record], "default", listed=False)
@@ -172,7 +171,7 @@ def _delete(task: _Task) -> None:
     refusals = []
     for route in routes:
         try:
-            task.service.delete(route)
+            task.api.delete(route)
         except ServiceRefused as refused:
             refusals.append(refused)
         else:

@@ -12,12 +12,12 @@ import re
 from typing import TYPE_CHECKING
 
 from labctl.world.gcloud.commands import Refused
-from labctl.world.gcloud.service import FIELDS
+from labctl.world.gcloud.reference import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from labctl.world.gcloud.service import Record
+    from labctl.world.gcloud.reference import Record
 
 # Compiled where they are used, and remembered by re: a list without a filter shall not wait for them.
 _TERM = (

@@ -17,7 +17,7 @@ from labctl.world.gcloud.filter import find_key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from labctl.world.gcloud.service import Record
+    from labctl.world.gcloud.reference import Record
 
 ROUTES_TABLE = "table(name, network.basename(), destRange, nextHopIp:label=NEXT_HOP, priority)"
 _REAL = "config, csv, default, diff, disable, flattened, get, json, list, multi, none, object, table, text, value, yaml"

@@ -1,0 +1,35 @@
+"""Where the vpc's compute service is to be found: a port of the loopback address of every machine of the world."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from labctl.model.lab import VPC
+from labctl.world.gcloud.reference import PREFIX, PROJECT
+
+if TYPE_CHECKING:
+    from labctl.model.lab import Lab
+    from labctl.model.ports import Kernel
+
+ADDRESS, PORT = "127.0.0.1", 8128
+"""As the nodes' range, 10.128.0.0; no Kubernetes component has it."""
+ENDPOINT = f"http://{ADDRESS}:{PORT}{PREFIX}"
+_PROGRAM = "/opt/labctl/bin/vpc-compute"
+
+SETTINGS = {
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": ENDPOINT,
+    "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+    "CLOUDSDK_CORE_PROJECT": PROJECT,
+    # It asks nobody but the vpc: neither for news of itself, nor where it runs, nor what you think of it.
+    "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
+    "CLOUDSDK_CORE_CHECK_GCE_METADATA": "false",
+    "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
+    "CLOUDSDK_CORE_SURVEY_DISABLE_PROMPTS": "true",
+}
+"""What a real gcloud is told so that it speaks with the lab's vpc, and with nobody else."""
+
+
+def attend_compute(kernel: Kernel, lab: Lab) -> None:
+    """Have the vpc attend callers on all machines; where it does already, nothing is done."""
+    places = (*lab.outer, *(node.place for node in lab.nodes))
+    kernel.programs(VPC).attend((_PROGRAM,), PORT, places)
