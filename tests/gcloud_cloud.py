@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from labctl.model import Lab
 from labctl.model.values import CloudRoute
-from labctl.world.gcloud import Answer, answer
+from labctl.world.gcloud.client import Answer, answer
 
 LAB = Lab(
     bridge="cni0",

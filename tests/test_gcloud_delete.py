@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.world.gcloud import Answer, answer
+from labctl.world.gcloud.client import Answer, answer
 from tests.gcloud_cloud import LAB, LINK, MASTER, WORKER, StrictCloud, gcloud
 
 DELETE = "compute routes delete k8s-master"

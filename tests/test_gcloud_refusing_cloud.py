@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from labctl.errors import KernelRefused, WorldGone
-from labctl.world.gcloud import answer
+from labctl.world.gcloud.client import answer
 from tests.gcloud_cloud import LAB, MASTER, NOTES, StrictCloud
 
 

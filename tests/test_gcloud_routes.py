@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.model.values import CloudRoute
-from labctl.world.gcloud import Answer, answer
+from labctl.world.gcloud.client import Answer, answer
 from tests.gcloud_cloud import LAB, LINK, MASTER, NOTES, WORKER, StrictCloud, gcloud
 
 CREATE = "compute routes create x --destination-range=10.9.0.0/24 --next-hop-address=10.128.0.9"

@@ -10,7 +10,7 @@ import shlex
 
 import pytest
 
-from labctl.world.gcloud import Answer
+from labctl.world.gcloud.client import Answer
 from tests.gcloud_cloud import LINK, MASTER, NOTES, gcloud
 
 RANGE = "--destination-range 10.9.0.0/24"
