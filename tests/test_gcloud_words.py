@@ -61,7 +61,7 @@ SEARCH = "To search the help text of gcloud commands, run:\n  gcloud help -- SEA
 MAYBE = "Maybe you meant:\n" + "".join(
     f"  gcloud compute routes {x}\n" for x in ("create", "delete", "describe", "list")
 )
-LAB_ONLY = f"The lab's gcloud knows only 'gcloud compute routes'.\n{MAYBE}\n{SEARCH}"
+LAB_ONLY = f"The lab's gcloud knows only 'gcloud compute routes' and 'gcloud compute networks'.\n{MAYBE}\n{SEARCH}"
 CANNOT = "Cannot change the routing of packets destined for the network."
 REGEX = "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
 REGEX_OR_ID = "[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?|[1-9][0-9]{0,19}"

@@ -61,7 +61,7 @@ def _answer() -> int:
 
     caller = JsonCaller(ADDRESS, PORT)
     try:
-        reply = answer(sys.argv[1:], caller.ask, stdin_is_terminal=sys.stdin.isatty(), ask=_ask)
+        reply = answer(sys.argv[1:], caller.ask, os.environ, stdin_is_terminal=sys.stdin.isatty(), ask=_ask)
     finally:
         caller.close()
     sys.stderr.write(reply.err)

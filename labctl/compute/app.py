@@ -10,11 +10,13 @@ import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
+from labctl.compute.batch import respond_to_all
 from labctl.compute.listing import choose
+from labctl.compute.message import Request, Response, as_response
 from labctl.compute.refusal import ServiceRefused, malformed, not_found
-from labctl.world.gcloud.reference import PREFIX, PROJECT, REGION, SERVICE, Reference
+from labctl.world.gcloud.reference import NETWORK_FIELDS, PREFIX, PROJECT, REGION, ROUTE_FIELDS, SERVICE, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,49 +24,35 @@ if TYPE_CHECKING:
     from labctl.compute.service import Service
     from labctl.world.gcloud.reference import Record
 
+BATCH = "/batch/compute/v1"
 _COLLECTIONS = ("routes", "networks")
+_FIELDS = {"routes": ROUTE_FIELDS, "networks": NETWORK_FIELDS, "regions": ("kind", "name", "selfLink", "status")}
 _OPERATION = r"operation-(insert|delete)-(routes|networks)-([a-z][-a-z0-9]*)"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a client sent: the target is a path with its query, the media type that of the body (empty: none said)."""
-
-    method: str
-    target: str
-    body: bytes = b""
-    media_type: str = ""
-
-
-@dataclass(frozen=True)
-class Response:
-    """What the service answers: a status, and JSON."""
-
-    status: int
-    body: Record
-
-    @property
-    def content(self) -> bytes:
-        """As it goes over the wire: Google's own is indented too."""
-        return json.dumps(self.body, indent=2).encode() + b"\n"
 
 
 def respond(service: Service, request: Request) -> Response:
     """Do what a request asks for."""
     try:
-        url = urlsplit(request.target)
-        if not url.path.startswith(PREFIX):
+        if (request.method, request.target.partition("?")[0]) == ("POST", BATCH):
+            return respond_to_all(request, lambda each: _respond_to_one(service, each))
+    except ServiceRefused as refused:
+        return as_response(refused.code, refused.as_json())
+    return _respond_to_one(service, request)
+
+
+def _respond_to_one(service: Service, request: Request) -> Response:
+    try:
+        path, _, query = request.target.partition("?")
+        if not path.startswith(PREFIX):
             raise _no_such_url(request)
-        parts = [unquote(part) for part in url.path.removeprefix(PREFIX).split("/")]
+        parts = [unquote(part) for part in path.removeprefix(PREFIX).split("/")]
         if len(parts) < 2 or parts[0] != "projects":  # noqa: PLR2004 (projects/PROJECT)
             raise _no_such_url(request)
         if parts[1] != PROJECT:
             raise not_found(f"projects/{parts[1]}")
-        return Response(200, _Project(service, request, dict(parse_qsl(url.query))).answer(parts[2:]))
+        return as_response(200, _Project(service, request, dict(parse_qsl(query))).answer(parts[2:]))
     except ServiceRefused as refused:
-        return Response(refused.code, refused.as_json())
-    except ValueError:  # urlsplit: a host that is none
-        return respond(service, Request(request.method, "/"))
+        return as_response(refused.code, refused.as_json())
 
 
 def _no_such_url(request: Request) -> ServiceRefused:
@@ -125,7 +113,7 @@ class _Project:
         return body
 
     def _list(self, records: list[Record], kind: str, path: str) -> Record:
-        page, token = choose(records, self.query)
+        page, token = choose(records, _FIELDS.get(path.rpartition("/")[2], ("name",)), self.query)
         answer: Record = {"kind": f"compute#{kind}List", "id": path, "items": page, "selfLink": SERVICE + path}
         if not page:
             # An empty list has no items at all, as Google sends it.

@@ -1,7 +1,8 @@
 """What a list request asks for: `filter`, `maxResults` and `pageToken` of compute v1.
 
 A filter is one or more of `FIELD eq|ne VALUE`, in parentheses or not, of which all must hold; VALUE is a regular
-expression (RE2, of which Python's is a superset) that must match all of what is there. This older form is what gcloud sends.
+expression (RE2, of which Python's is a superset) that must match all of what is there, in
+any case. It is the older form, and what gcloud sends.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ _MOST = 500
 _TERM = r"""\s*(?P<open>\()?\s*(?P<field>[A-Za-z_.]+)\s+(?P<op>eq|ne)\s+(?P<value>"(?:[^"\\]|\\.)*"|[^\s()"]+)\s*(?(open)\))\s*"""
 
 
-def choose(records: Sequence[Record], query: Mapping[str, str]) -> tuple[list[Record], str]:
+def choose(records: Sequence[Record], fields: Sequence[str], query: Mapping[str, str]) -> tuple[list[Record], str]:
     """Give the page that is asked for, and the token of the next one (empty: there is none).
+
+    `fields` are those that a record may have.
 
     Raises:
         ServiceRefused: a parameter has a value that it cannot have.
     """
-    found = [record for record in records if _holds(record, query.get("filter", ""))]
+    terms = _read(query.get("filter", ""), fields)
+    found = [record for record in records if all(_holds(record, term) for term in terms)]
     most = _number(query, "maxResults", _MOST, range(_MOST + 1))
     start = _number(query, "pageToken", 0, range(len(found) + 1))
     end = start + most
@@ -40,23 +44,23 @@ def _number(query: Mapping[str, str], name: str, default: int, allowed: range) -
     return int(text)
 
 
-def _holds(record: Record, expression: str) -> bool:
-    at, holds = 0, True
-    while at < len(expression):
-        term = re.compile(_TERM).match(expression, at)
-        if not term:
-            invalid("filter", expression, "Invalid list filter expression.")
-        holds = _matches(record, term, expression) is (term["op"] == "eq") and holds
-        at = term.end()
-    return holds
-
-
-def _matches(record: Record, term: re.Match[str], expression: str) -> bool:
-    value = term["value"]
-    if value[0] == '"':
-        value = re.sub(r'\\(["\\])', r"\1", value[1:-1])
-    found = record.get(term["field"], "")
+def _read(expression: str, fields: Sequence[str]) -> list[tuple[str, bool, re.Pattern[str]]]:
+    """Field, whether it must match or must not, and the pattern, of each term."""
+    terms, at = [], 0
     try:
-        return bool(re.fullmatch(value, str(found)))
+        while at < len(expression):
+            term = re.compile(_TERM).match(expression, at)
+            if term is None or term["field"] not in fields:
+                invalid("filter", expression, "Invalid list filter expression.")
+            value = term["value"]
+            value = value[1:-1].replace('\\"', '"') if value[0] == '"' else value
+            terms.append((term["field"], term["op"] == "eq", re.compile(value, re.IGNORECASE)))
+            at = term.end()
     except re.error:
         invalid("filter", expression, "Invalid list filter expression.")
+    return terms
+
+
+def _holds(record: Record, term: tuple[str, bool, re.Pattern[str]]) -> bool:
+    field, wanted, pattern = term
+    return bool(pattern.fullmatch(str(record.get(field, "")))) is wanted

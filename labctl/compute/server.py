@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import signal
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import h11
 
-from labctl.compute.app import Request, Response, respond
+from labctl.compute.app import respond
+from labctl.compute.message import Request, Response, as_response
 from labctl.compute.refusal import ServiceRefused, malformed, refusal_of
 from labctl.compute.service import Service
 from labctl.errors import LabError, UsageError
@@ -31,7 +33,6 @@ _MOST_WORK = 60
 _MOST_HEAD = 16_384
 _MOST_BODY = 65_536
 _PIECE = 65_536
-_HEADERS = (("Content-Type", "application/json; charset=UTF-8"), ("Cache-Control", "no-store"))
 
 
 def main() -> int:
@@ -50,7 +51,7 @@ def main() -> int:
         agent = sandbox.enter(world, netlink=False)
     except LabError as error:
         refused = refusal_of(error)
-        caller.converse(first, lambda _request: Response(refused.code, refused.as_json()))
+        caller.converse(first, lambda _request: as_response(refused.code, refused.as_json()))
         return error.exit_code
     try:
         service = Service(agent.kernel.cloud, VpcNetworks(agent.kernel.files(str(VPC))), world.lab)
@@ -72,7 +73,7 @@ class _Caller:
         while following is not None:
             signal.alarm(_MOST_WORK)
             if isinstance(following, ServiceRefused):
-                self._write(Response(following.code, following.as_json()), head_only=False)
+                self._write(as_response(following.code, following.as_json()), head_only=False)
             else:
                 self._write(answer(following), head_only=following.method == "HEAD")
             if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
@@ -109,15 +110,19 @@ class _Caller:
                     head.method.decode("ascii"),
                     head.target.decode("ascii", "replace"),
                     bytes(body),
-                    media.decode("latin-1").partition(";")[0].strip().lower(),
+                    media.decode("latin-1"),
                 )
             else:  # the connection is closed
                 return None
 
     def _write(self, response: Response, *, head_only: bool) -> None:
         content = response.content
-        headers = (*_HEADERS, ("Content-Length", str(len(content))))
-        head = h11.Response(status_code=response.status, headers=headers)
+        headers = (
+            ("Content-Type", response.content_type),
+            ("Cache-Control", "no-store"),
+            ("Content-Length", str(len(content))),
+        )
+        head = h11.Response(status_code=response.status, headers=headers, reason=HTTPStatus(response.status).phrase)
         pieces = [self._http.send(head)]
         if not head_only:
             pieces.append(self._http.send(h11.Data(data=content)))

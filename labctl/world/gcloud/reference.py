@@ -16,8 +16,12 @@ SERVICE = f"https://www.googleapis.com{PREFIX}"
 
 Record: TypeAlias = "dict[str, Any]"
 
-FIELDS = ("description", "destRange", "kind", "name", "network", "nextHopIp", "priority", "selfLink")
+ROUTE_FIELDS = ("description", "destRange", "kind", "name", "network", "nextHopIp", "priority", "selfLink")
 """What a route has."""
+NETWORK_FIELDS = ("autoCreateSubnetworks", "description", "kind", "name", "routingConfig", "selfLink")
+"""What a network has."""
+FIELDS = (*ROUTE_FIELDS, *NETWORK_FIELDS, "x_gcloud_bgp_routing_mode", "x_gcloud_subnet_mode")
+"""What the client shows of both; the last two are its own."""
 _LINK = rf"(?:https?://[^/]+{PREFIX})?projects/([^/]+)/global/([a-z]+)/([^/]+)"
 
 
