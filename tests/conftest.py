@@ -25,8 +25,13 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C again: a shell has what it starts in the background ignore it, and so would all that tests start."""
+    """Hear Ctrl-C again: a shell has what it starts in the background ignore it, and so would all that tests start.
+
+    Worlds have the lab's own gcloud unless a test says otherwise.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A real gcloud takes a second for each command. What is about it chooses it.
+    os.environ["LABCTL_GCLOUD"] = "lab"
 
 
 @pytest.fixture(autouse=True)

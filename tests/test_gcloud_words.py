@@ -175,9 +175,9 @@ def test_lists_have_their_own_words() -> None:
     speaker = "ERROR: (gcloud.compute.routes.list)"
     refused = f"{speaker} Some requests did not succeed:\n - "
     assert gcloud(f"{LIST} --project x")[0] == Answer(1, "", f"{refused}The resource 'projects/x' was not found\n\n")
-    assert gcloud(f"{LIST} --filter netwrok=k8s")[0].err == (
-        f"{refused}Invalid value for field 'filter': 'netwrok=k8s'. Invalid list filter expression.\n\n"
-    )
+    sent = 'netwrok eq ".*\\bk8s\\b.*"'
+    said = f"Invalid value for field 'filter': '{sent}'. Invalid list filter expression."
+    assert gcloud(f"{LIST} --filter netwrok=k8s")[0].err == f"{refused}{said}\n\n"
     assert gcloud(f"{LIST} --filter 'name~['")[0].err == f"{speaker} Invalid regular expression [name~[].\n"
     for text in ("name", "name=", "name=x)", "name=(x", "(name=x)", "name=x OR", "name=x name=y OR name=z"):
         done, _ = gcloud(f"{LIST} --filter {shlex.quote(text)}", MASTER)

@@ -1,7 +1,7 @@
-"""The compute service as a pure function: an HTTP request in, an HTTP answer out (compute v1, discovery document 2025).
+"""The compute service as a pure function: an HTTP request in, an HTTP answer out (REST reference of compute v1).
 
-What the course needs of it: routes and networks (insert, get, list, delete), the operations that these give, the project
-and its one region. Everything is done when it is answered: an operation is DONE, and is known by what it did.
+What the course needs of it: routes and networks (insert, get, list, delete), the operations that these give, the
+project and its one region. Everything is done when it is answered: an operation is DONE, and is known by what it did.
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ def _respond_to_one(service: Service, request: Request) -> Response:
 
 def _no_such_url(request: Request) -> ServiceRefused:
     url = request.target.partition("?")[0][:200]
-    return ServiceRefused(
-        f"The requested URL {url} was not found for {request.method}.", 404, "notFound", "NOT_FOUND"
-    )
+    return ServiceRefused(f"The requested URL {url} was not found for {request.method}.", 404, "notFound", "NOT_FOUND")
 
 
 @dataclass(frozen=True)

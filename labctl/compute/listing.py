@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from labctl.world.gcloud.reference import Record
 
 _MOST = 500
-_TERM = r"""\s*(?P<open>\()?\s*(?P<field>[A-Za-z_.]+)\s+(?P<op>eq|ne)\s+(?P<value>"(?:[^"\\]|\\.)*"|[^\s()"]+)\s*(?(open)\))\s*"""
+_TERM = (
+    r"""\s*(?P<open>\()?\s*(?P<field>[A-Za-z_.]+)\s+(?P<op>eq|ne)\s+"""
+    r"""(?P<value>"(?:[^"\\]|\\.)*"|[^\s()"]+)\s*(?(open)\))\s*"""
+)
 
 
 def choose(records: Sequence[Record], fields: Sequence[str], query: Mapping[str, str]) -> tuple[list[Record], str]:

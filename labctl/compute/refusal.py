@@ -1,4 +1,4 @@
-"""How the compute service says no: an HTTP status, a reason, a canonical status, and a sentence (AIP-193, compute v1)."""
+"""How the compute service says no: HTTP status, reason, canonical status and a sentence (AIP-193, compute v1)."""
 
 from __future__ import annotations
 

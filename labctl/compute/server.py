@@ -1,4 +1,4 @@
-"""The program that answers one caller of the vpc's compute service: a composition root of its own (see kernel/inetd.py).
+"""The program that answers one caller of the vpc's compute service (kernel/inetd.py); a composition root of its own.
 
 The connection is its standard input and output. It ends with the connection, or when a caller takes too long.
 """
@@ -96,7 +96,7 @@ class _Caller:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
                 if self._http.they_are_waiting_for_100_continue:
-                    os.write(1, self._http.send(h11.InformationalResponse(status_code=100, headers=())) or b"")
+                    os.write(1, self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
                 self._http.receive_data(os.read(0, _PIECE))
             elif isinstance(event, h11.Request):
                 head = event
@@ -117,11 +117,11 @@ class _Caller:
 
     def _write(self, response: Response, *, head_only: bool) -> None:
         content = response.content
-        headers = (
+        headers = [
             ("Content-Type", response.content_type),
             ("Cache-Control", "no-store"),
             ("Content-Length", str(len(content))),
-        )
+        ]
         head = h11.Response(status_code=response.status, headers=headers, reason=HTTPStatus(response.status).phrase)
         pieces = [self._http.send(head)]
         if not head_only:

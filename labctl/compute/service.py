@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from labctl.compute.refusal import exists, in_use, invalid, not_found, refusal_of
 from labctl.errors import LabError
 from labctl.model.values import CloudNetwork, CloudRoute
-from labctl.world.gcloud.reference import PROJECT, Reference, read_reference
+from labctl.world.gcloud.reference import PROJECT, REGION, Reference, read_reference
 
 if TYPE_CHECKING:
     from labctl.model.lab import Lab
@@ -123,12 +123,12 @@ class Service:
         return [known[name] for name in sorted(known)]
 
     def _check_unused(self, name: str) -> None:
-        """In the lab's own network are its machines; `default` stays, or a route without `--network` would have none."""
+        """In the lab's own network are its machines; `default` stays: a route without `--network` is put there."""
         path = Reference(PROJECT, "networks", name).path
         users = [Reference(PROJECT, "routes", each.name).path for each in self.cloud.routes() if each.network == name]
         if name in (self.lab.network, DEFAULT.name):
             machine = self.lab.nodes[0].name if self.lab.nodes else "default"
-            users.insert(0, f"projects/{PROJECT}/zones/lab/instances/{machine}")
+            users.insert(0, f"projects/{PROJECT}/zones/{REGION}-a/instances/{machine}")
         if users:
             raise in_use(path, users[0])
 

@@ -42,7 +42,7 @@ def attend(  # noqa: PLR0913, PLR0917 (where, for whom, and with what)
                 if place == own:
                     raise
         for each in sockets:
-            each.set_inheritable(True)  # noqa: FBT003 (it takes it by position only)
+            each.set_inheritable(True)
         places.go_to_start(own)
         numbers = (str(each.fileno()) for each in sockets)
         daemon.start((ATTENDANT, *numbers, "--", *argv), environment, "tcp", port)

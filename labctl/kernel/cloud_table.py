@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from labctl.errors import KernelRefused
 from labctl.model.value import as_dict
+from labctl.model.values import CloudNetwork, CloudRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,12 +19,7 @@ _LOCK = f"{FOLDER}/lock"
 _TRIES = 100
 
 
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-Row = TypeVar("Row", bound=_Named)
+Row = TypeVar("Row", bound=CloudNetwork | CloudRoute)
 
 
 class CloudTable(Generic[Row]):

@@ -46,7 +46,7 @@ class Attendant:
             number, _ = listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 (what socket.accept calls)
         except OSError:  # the caller has gone, or there are no more files
             return
-        posix.set_blocking(number, True)  # noqa: FBT003 (it takes it by position only)
+        posix.set_blocking(number, True)
         actions = [(posix.POSIX_SPAWN_DUP2, fd, place) for place, fd in enumerate((number, number, self._null))]
         try:
             pid = posix.posix_spawn(self._argv[0], self._argv, posix.environ, file_actions=actions)

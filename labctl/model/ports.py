@@ -163,7 +163,7 @@ class Programs(Runs, Protocol):
         """End the process that listens, and wait until it is gone; gone already is success."""
 
     def attend(self, argv: Sequence[str], port: int, places: Sequence[Place]) -> None:
-        """Start one for each caller of a TCP port of `places`' loopback addresses, the connection as its input and output.
+        """Start one for each caller of a TCP port of `places`' loopback address, its input and output the connection.
 
         Done once they listen; where they do already, nothing is done. A place where another has the port is left out,
         unless it is the program's own.

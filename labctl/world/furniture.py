@@ -128,7 +128,7 @@ def _link_chain(path: Path) -> tuple[Path, ...]:
 
 
 def texts(code: Path, backend: str, gcloud: str = "") -> tuple[Text, ...]:
-    """The small programs of the world, in front of its PATH; `gcloud` is the path of a real one, if it is to be used."""
+    """The small programs of the world, in front of its PATH; `gcloud` is where a real one lies that is to be used."""
     programs = {
         "sudo": _SUDO,
         "labctl": _launcher(code, "labctl.__main__"),

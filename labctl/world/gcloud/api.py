@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
@@ -10,6 +9,8 @@ from urllib.parse import quote
 from labctl.world.gcloud.reference import PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from labctl.world.gcloud.reference import Record, Reference
 
 Ask: TypeAlias = "Callable[[str, str, Record | None], tuple[int, Any]]"

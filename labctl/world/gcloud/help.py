@@ -42,8 +42,8 @@ _WIDE = {
     "--verbosity": "none and critical hide the errors of the service.",
 }
 _LAB = (
-    "This is the lab's gcloud. It takes the real one's command lines for routes and networks and answers in its words;\n"
-    "    what it changes is the lab's own cloud network, and no cloud is asked."
+    "This is the lab's gcloud. It takes the real one's command lines for routes and networks, and answers in its\n"
+    "    words; what it changes is the lab's own cloud network, and no cloud is asked."
 )
 
 
