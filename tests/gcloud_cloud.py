@@ -48,7 +48,7 @@ class StrictCloud:
 
     def create(self, route: CloudRoute) -> None:
         assert route.name not in self.held
-        assert route.network in ("k8s", "default")
+        assert route.network in ("k8s", "default", "mine")
         assert not IPv4Network(route.destination).subnet_of(LAB.node_range)
         assert IPv4Address(route.next_hop) in LAB.node_range
         assert 0 <= route.priority <= 65535
