@@ -60,7 +60,7 @@ class _Task:
     @property
     def project(self) -> str:
         """As typed, else as it is set."""
-        return self.line.values.get("--project") or self.settings.get("CLOUDSDK_CORE_PROJECT") or PROJECT
+        return self.line.values.get("--project") or self.settings.get("CLOUDSDK_CORE_PROJECT", PROJECT)
 
     @property
     def collection(self) -> str:
@@ -275,6 +275,8 @@ def _show_config(task: _Task) -> None:
         task.out.append(f"[core]\nproject = {task.project}\n")
         task.err.append("\nYour active configuration is: [default]\n")
     elif line.names[0] in ("project", "core/project"):
+        if not task.project:
+            raise Refused("The project property is set to the empty string, which is invalid.")
         task.out.append(f"{task.project}\n")
     elif line.names[0] == "compute/region":
         (task.out if region else task.err).append(f"{region or '(unset)'}\n")
