@@ -20,21 +20,15 @@ pytestmark = pytest.mark.machine
 _ROUTE_STEP = step_called("route")
 
 
-def _need_real_gcloud() -> None:
-    if shutil.which("gcloud") is None:
-        pytest.skip("the real gcloud is not installed")
-
-
 @pytest.fixture
 def real(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabUnderTest]:
     """A lab whose gcloud is the real one."""
-    _need_real_gcloud()
     monkeypatch.delenv("LABCTL_GCLOUD")
     with LabUnderTest(home) as lab:
         yield lab
 
 
-@pytest.fixture(params=["real", "lab"])
+@pytest.fixture(params=[pytest.param("real", marks=pytest.mark.gcloud), "lab"])
 def either(request: pytest.FixtureRequest) -> LabUnderTest:
     lab: LabUnderTest = request.getfixturevalue(request.param)
     return lab
@@ -50,6 +44,7 @@ def test_the_same_lines_give_the_same(either: LabUnderTest) -> None:
         assert code == 2 or (done.out, done.err) == (out, err), line
 
 
+@pytest.mark.gcloud
 def test_printed_commands_do_the_same_with_the_real_one(real: LabUnderTest) -> None:
     """Law 5 for the one step that needs gcloud; and a real one that is called by its path finds the vpc too."""
     real.apply(range(_ROUTE_STEP), nodes=real.lab.nodes)
