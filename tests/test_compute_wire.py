@@ -62,7 +62,7 @@ def test_callers_of_all_kinds(lab: LabUnderTest) -> None:
         "less than promised": ["400"],
         "two on one connection": ["200", "200"],
         "HEAD": ["404"],
-}
+    }
     # All have hung up: but for the one that stands by, nothing of the service is left.
     left = lab.type(
         "vpc", "timeout 30 sh -c 'while pgrep -x vpc-compute; do sleep 0.1; done' >/dev/null; pgrep -xc attend"

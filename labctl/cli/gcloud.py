@@ -40,8 +40,9 @@ def _go_to_service() -> None:
     from labctl.cli.session import Session
     from labctl.kernel.http_client import is_attended
     from labctl.kernel.inside import join_network
+    from labctl.model.compute import ADDRESS, PORT
     from labctl.model.lab import VPC
-    from labctl.world.gcloud.place import ADDRESS, PORT, attend_compute
+    from labctl.world.gcloud.place import attend_compute
 
     session = Session()
     world = session.world()
@@ -56,8 +57,8 @@ def _go_to_service() -> None:
 
 def _answer() -> int:
     from labctl.kernel.http_client import JsonCaller
+    from labctl.model.compute import ADDRESS, PORT
     from labctl.world.gcloud.client import answer
-    from labctl.world.gcloud.place import ADDRESS, PORT
 
     caller = JsonCaller(ADDRESS, PORT)
     try:

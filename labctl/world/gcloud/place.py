@@ -1,9 +1,10 @@
-"""Where the vpc's compute service is to be found: a port of the loopback address of every machine of the world."""
+"""How the world has its compute service stand by, and how a client is told of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from labctl.model.compute import ADDRESS, PORT
 from labctl.model.lab import VPC
 from labctl.world.gcloud.reference import PREFIX, PROJECT
 
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
     from labctl.model.lab import Lab
     from labctl.model.ports import Kernel
 
-ADDRESS, PORT = "127.0.0.1", 8128
-"""As the nodes' range, 10.128.0.0; no Kubernetes component has it."""
 ENDPOINT = f"http://{ADDRESS}:{PORT}{PREFIX}"
 _PROGRAM = "/opt/labctl/bin/vpc-compute"
 
