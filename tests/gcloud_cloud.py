@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Any
 
+from labctl.compute.app import respond
+from labctl.compute.message import Request
+from labctl.compute.service import Service
 from labctl.model import Lab
-from labctl.model.values import CloudRoute
-from labctl.world.gcloud import Answer, answer
+from labctl.model.values import CloudNetwork, CloudRoute
+from labctl.world.gcloud.client import Answer, answer
+
+if TYPE_CHECKING:
+    from labctl.world.gcloud.api import Ask
+    from labctl.world.gcloud.reference import Record
 
 LAB = Lab(
     bridge="cni0",
@@ -39,7 +48,7 @@ class StrictCloud:
 
     def create(self, route: CloudRoute) -> None:
         assert route.name not in self.held
-        assert route.network in ("k8s", "default")
+        assert route.network in ("k8s", "default", "mine")
         assert not IPv4Network(route.destination).subnet_of(LAB.node_range)
         assert IPv4Address(route.next_hop) in LAB.node_range
         assert 0 <= route.priority <= 65535
@@ -49,7 +58,36 @@ class StrictCloud:
         del self.held[name]
 
 
+class Networks:
+    """Networks that somebody made, in memory."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, CloudNetwork] = {}
+
+    def networks(self) -> tuple[CloudNetwork, ...]:
+        return tuple(self.held[name] for name in sorted(self.held))
+
+    def create(self, network: CloudNetwork) -> None:
+        assert network.name not in self.held
+        self.held[network.name] = network
+
+    def delete(self, name: str) -> None:
+        del self.held[name]
+
+
+def serve(cloud: StrictCloud) -> Ask:
+    """The compute service of a cloud, without a wire."""
+    service = Service(cloud, Networks(), LAB)
+
+    def ask(method: str, target: str, body: Record | None) -> tuple[int, Any]:
+        content = b"" if body is None else json.dumps(body).encode()
+        answer = respond(service, Request(method, target, content, "application/json" if content else ""))
+        return answer.status, json.loads(answer.content)
+
+    return ask
+
+
 def gcloud(text: str, *routes: CloudRoute) -> tuple[Answer, tuple[CloudRoute, ...]]:
     """Answer a line as a shell would split it, with nothing to read; and give the routes that there are then."""
     cloud = StrictCloud(*routes)
-    return answer(shlex.split(text), cloud, LAB), cloud.routes()
+    return answer(shlex.split(text), serve(cloud)), cloud.routes()

@@ -104,6 +104,8 @@ class HostUnderTest:
         self.around, self.node = around, around.lab.node(node)
         # The machines of one sandbox see each other's processes, and a lab finds its own by its home.
         self.home = HOME if node == "master" else HOME.with_name(f"labctl-{node}")
+        # What root's environment holds beside what labctl itself is told.
+        self.settings: dict[str, str] = {}
         self.type(_BARE)
 
     def type(self, script: str) -> Completed:
@@ -179,7 +181,8 @@ class HostUnderTest:
         """Run the command line there, as root types it, or as somebody who is not root; it must end with this code."""
         become = ("unshare", "--user") if nobody else ()
         environment = ("env", "LABCTL_WORLD=host", f"LABCTL_HOME={self.home}", "COLUMNS=200", f"PATH={_PATH}")
-        argv = (*become, *environment, *labctl_command(), *arguments)
+        settings = (f"{name}={value}" for name, value in self.settings.items())
+        argv = (*become, *environment, *settings, *labctl_command(), *arguments)
         done = self.around.kernel.programs(self.node.place).run(argv)
         assert code in (None, done.code), done
         return done

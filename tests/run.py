@@ -79,6 +79,8 @@ def main(arguments: list[str]) -> int:
     again = os.environ.get(_AGAIN)
     if not again:
         _install_runtimes()
+        if shutil.which("gcloud") is None:
+            print("NOTE: not installed: gcloud; the tests that call the real one are not run", flush=True)
     with tempfile.TemporaryDirectory(prefix="labctl-test-") as folder:
         reports = Path(folder)
         # The one who comes second writes here.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.world.gcloud import Answer, answer
-from tests.gcloud_cloud import LAB, LINK, MASTER, WORKER, StrictCloud, gcloud
+from labctl.world.gcloud.client import Answer, answer
+from tests.gcloud_cloud import LINK, MASTER, WORKER, StrictCloud, gcloud, serve
 
 DELETE = "compute routes delete k8s-master"
 QUESTION = "The following routes will be deleted:\n - [k8s-master]\n\nDo you want to continue (Y/n)?  "
@@ -58,7 +58,7 @@ def test_delete_asks(stdin_is_terminal: bool, typed: list[str], asked: list[str]
         return typed[len(questions) - 1]
 
     cloud = StrictCloud(MASTER)
-    done = answer(DELETE.split(), cloud, LAB, stdin_is_terminal=stdin_is_terminal, ask=ask)
+    done = answer(DELETE.split(), serve(cloud), stdin_is_terminal=stdin_is_terminal, ask=ask)
     assert (done, questions) == (Answer(int(err == ABORTED), "", err), asked)
     assert cloud.routes() == ((MASTER,) if err == ABORTED else ())
 
@@ -70,5 +70,5 @@ def test_at_the_end_of_the_input_the_answer_is_yes() -> None:
 def test_a_terminal_is_never_answered_for() -> None:
     cloud = StrictCloud(MASTER)
     with pytest.raises(ValueError, match="no way to ask"):
-        answer(DELETE.split(), cloud, LAB, stdin_is_terminal=True)
+        answer(DELETE.split(), serve(cloud), stdin_is_terminal=True)
     assert cloud.routes() == (MASTER,)

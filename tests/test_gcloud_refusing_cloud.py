@@ -8,8 +8,8 @@ from typing import NoReturn
 import pytest
 
 from labctl.errors import KernelRefused, WorldGone
-from labctl.world.gcloud import answer
-from tests.gcloud_cloud import LAB, MASTER, NOTES, StrictCloud
+from labctl.world.gcloud.client import answer
+from tests.gcloud_cloud import MASTER, NOTES, StrictCloud, serve
 
 
 class ReadOnlyCloud(StrictCloud):
@@ -39,7 +39,7 @@ CASES = [
 
 @pytest.mark.parametrize(("cloud", "text", "said"), CASES)
 def test_the_refusal_is_passed_on(cloud: StrictCloud, text: str, said: str) -> None:
-    done = answer(shlex.split(text), cloud, LAB)
+    done = answer(shlex.split(text), serve(cloud))
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("ERROR: (gcloud.compute.routes.")
     assert done.err.endswith(f":\n{said}")

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.model.values import CloudRoute
-from labctl.world.gcloud import Answer, answer
-from tests.gcloud_cloud import LAB, LINK, MASTER, NOTES, WORKER, StrictCloud, gcloud
+from labctl.world.gcloud.client import Answer, answer
+from tests.gcloud_cloud import LINK, MASTER, NOTES, WORKER, StrictCloud, gcloud, serve
 
 CREATE = "compute routes create x --destination-range=10.9.0.0/24 --next-hop-address=10.128.0.9"
 LIST = "compute routes list"
@@ -179,7 +179,7 @@ def test_filters(text: str, found: str) -> None:
 def test_any_line_is_answered_and_only_create_and_delete_change_routes(command: list[str], rest: list[str]) -> None:
     argv = [*command, *rest]
     cloud = StrictCloud(MASTER)
-    done = answer(argv, cloud, LAB)
+    done = answer(argv, serve(cloud))
     assert done.code in (0, 1, 2)
     assert (done.code == 0) or not done.out
     assert done.code or not done.err.startswith("ERROR")

@@ -10,7 +10,7 @@ import shlex
 
 import pytest
 
-from labctl.world.gcloud import Answer
+from labctl.world.gcloud.client import Answer
 from tests.gcloud_cloud import LINK, MASTER, NOTES, gcloud
 
 RANGE = "--destination-range 10.9.0.0/24"
@@ -61,7 +61,7 @@ SEARCH = "To search the help text of gcloud commands, run:\n  gcloud help -- SEA
 MAYBE = "Maybe you meant:\n" + "".join(
     f"  gcloud compute routes {x}\n" for x in ("create", "delete", "describe", "list")
 )
-LAB_ONLY = f"The lab's gcloud knows only 'gcloud compute routes'.\n{MAYBE}\n{SEARCH}"
+LAB_ONLY = f"The lab's gcloud knows only 'gcloud compute routes' and 'gcloud compute networks'.\n{MAYBE}\n{SEARCH}"
 CANNOT = "Cannot change the routing of packets destined for the network."
 REGEX = "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
 REGEX_OR_ID = "[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?|[1-9][0-9]{0,19}"
@@ -175,9 +175,9 @@ def test_lists_have_their_own_words() -> None:
     speaker = "ERROR: (gcloud.compute.routes.list)"
     refused = f"{speaker} Some requests did not succeed:\n - "
     assert gcloud(f"{LIST} --project x")[0] == Answer(1, "", f"{refused}The resource 'projects/x' was not found\n\n")
-    assert gcloud(f"{LIST} --filter netwrok=k8s")[0].err == (
-        f"{refused}Invalid value for field 'filter': 'netwrok=k8s'. Invalid list filter expression.\n\n"
-    )
+    sent = 'netwrok eq ".*\\bk8s\\b.*"'
+    said = f"Invalid value for field 'filter': '{sent}'. Invalid list filter expression."
+    assert gcloud(f"{LIST} --filter netwrok=k8s")[0].err == f"{refused}{said}\n\n"
     assert gcloud(f"{LIST} --filter 'name~['")[0].err == f"{speaker} Invalid regular expression [name~[].\n"
     for text in ("name", "name=", "name=x)", "name=(x", "(name=x)", "name=x OR", "name=x name=y OR name=z"):
         done, _ = gcloud(f"{LIST} --filter {shlex.quote(text)}", MASTER)

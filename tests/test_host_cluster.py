@@ -9,8 +9,10 @@ import pytest
 
 from labctl.model.lab import VPC
 from labctl.model.values import CLOUD_MARK
+from labctl.world.gcloud.place import SETTINGS
+from labctl.world.gcloud.reference import REGION
 from tests.host_under_test import NEIGHBOURS, HostUnderTest
-from tests.lab_under_test import LabUnderTest
+from tests.lab_under_test import ROOT, LabUnderTest
 from tests.machine_state import differences
 
 if TYPE_CHECKING:
@@ -55,32 +57,26 @@ def test_two_machines_without_a_cloud_reach_each_others_pods(around: LabUnderTes
         assert "\n".join(differences(old, each.state())) == ""
 
 
-# The lab's own gcloud, from outside: it speaks to the sandbox's vpc, and knows no command but those of routes.
-_GCLOUD = """\
+# The lab's own gcloud, from outside: it asks the sandbox's vpc, as the real one of the machine does.
+_OWN = """\
 #!/bin/sh
-case "$*" in
-  'config get-value project') echo "${{PROJECT-lab}}" ;;
-  'config get-value compute/region') echo us-central1 ;;
-  'compute project-info describe '*) echo '{{}}' ;;
-  'compute networks describe k8s '*|'compute regions describe us-central1 '*) echo '{{}}' ;;
-  'compute networks describe '*) echo 'ERROR: (gcloud.compute.networks.describe) Could not fetch it' >&2; exit 1 ;;
-  'compute routes '*) exec nsenter -t {pid} -m -n -u -- env -i PATH=/opt/labctl/bin:/usr/bin:/bin gcloud "$@" ;;
-  *) echo "ERROR: (gcloud) Invalid choice: $*" >&2; exit 2 ;;
-esac
+exec nsenter -t {pid} -m -n -u -- env PATH=/opt/labctl/bin:/usr/bin:/bin gcloud "$@"
 """
 
 
-@pytest.fixture
-def master(around: LabUnderTest) -> HostUnderTest:
-    """A machine in a cloud, whose other node has done its steps."""
-    around.apply(range(7), nodes=(around.lab.node("worker"),))
-    return _in_a_cloud(around)
+@pytest.fixture(params=[pytest.param("real", marks=pytest.mark.gcloud), "lab"])
+def client(request: pytest.FixtureRequest) -> str:
+    """Which gcloud the machine has."""
+    return str(request.param)
 
 
-def _in_a_cloud(around: LabUnderTest) -> HostUnderTest:
+def _in_a_cloud(around: LabUnderTest, client: str) -> HostUnderTest:
+    """A machine in a cloud: the sandbox's vpc stands in for Google."""
     master = HostUnderTest(around)
-    script = _GCLOUD.format(pid=master.pid_of(str(VPC)))
-    master.type(f"cat >/root/bin/gcloud <<'END'\n{script}END\nchmod 755 /root/bin/gcloud")
+    master.settings |= {**SETTINGS, "CLOUDSDK_COMPUTE_REGION": REGION}
+    if client == "lab":
+        script = _OWN.format(pid=master.pid_of(str(VPC)))
+        master.type(f"cat >/root/bin/gcloud <<'END'\n{script}END\nchmod 755 /root/bin/gcloud")
     return master
 
 
@@ -89,9 +85,9 @@ def _routes(around: LabUnderTest) -> dict[str, str]:
     return {each.name: each.description for each in around.kernel.cloud.routes()}
 
 
-def test_routes_of_a_real_cloud_are_marked_and_only_these_are_deleted(
-    around: LabUnderTest, master: HostUnderTest
-) -> None:
+def test_routes_of_a_real_cloud_are_marked_and_only_these_are_deleted(around: LabUnderTest, client: str) -> None:
+    around.apply(range(7), nodes=(around.lab.node("worker"),))
+    master = _in_a_cloud(around, client)
     theirs = "gcloud compute routes create theirs --destination-range 10.9.0.0/16 --network k8s --next-hop-address"
     done = around.kernel.programs(VPC).run(("bash", "-c", f"{theirs} 10.128.0.3"))
     assert done.code == 0, done
@@ -109,9 +105,8 @@ def test_routes_of_a_real_cloud_are_marked_and_only_these_are_deleted(
     assert set(_routes(around)) == {"theirs"}
 
 
-def test_a_route_that_somebody_had_there_before_is_refused_and_one_typed_since_is_left(
-    around: LabUnderTest, master: HostUnderTest
-) -> None:
+def test_a_route_that_somebody_had_there_before_is_refused_and_one_typed_since_is_left(around: LabUnderTest) -> None:
+    master = _in_a_cloud(around, "lab")
     create = "gcloud compute routes create {} --network k8s --destination-range {} --next-hop-address {}"
     type_it = around.kernel.programs(VPC).run
     assert type_it(("bash", "-c", create.format("old", "10.244.1.0/24", "10.128.0.3"))).code == 0
@@ -124,15 +119,32 @@ def test_a_route_that_somebody_had_there_before_is_refused_and_one_typed_since_i
     assert set(_routes(around)) == {"old", "mine"}
 
 
-def test_project_network_and_region_are_checked_before_anything_else(around: LabUnderTest) -> None:
-    master = _in_a_cloud(around)
-    before = master.state()
-    for script, said in (
-        ("s/PROJECT-lab/PROJECT-/", "gcloud is set to no project"),
-        ("s/describe k8s/describe other/", "(gcloud.compute.networks.describe) Could not fetch it"),
-        ("s/describe us-central1/describe other/", "(gcloud) Invalid choice: compute regions"),
+def test_project_network_and_region_are_checked_before_anything_else(around: LabUnderTest, client: str) -> None:
+    master = _in_a_cloud(around, client)
+    before, settings = master.state(), dict(master.settings)
+    master.type("cat >/root/other.toml <<'END'\n" + (ROOT / "labctl/world/default.toml").read_text() + "END")
+    master.type("""sed -i 's/^network = .*/network = "other"/' /root/other.toml; grep -q '"other"' /root/other.toml""")
+    not_fetched = (
+        "gcloud refused: (gcloud.compute.{}.describe) Could not fetch resource: The resource '{}' was not found"
+    )
+    for changed, arguments, said in (
+        ({"CLOUDSDK_CORE_PROJECT": ""}, (), "The project property is set to the empty string, which is invalid"),
+        ({"CLOUDSDK_CORE_PROJECT": "other"}, (), not_fetched.format("project-info", "projects/other")),
+        (
+            {},
+            ("--topology", "/root/other.toml"),
+            not_fetched.format("networks", "projects/lab/global/networks/other"),
+        ),
+        (
+            {"CLOUDSDK_COMPUTE_REGION": "nowhere"},
+            (),
+            not_fetched.format("regions", "projects/lab/regions/nowhere"),
+        ),
     ):
-        master.type(f"cp /root/bin/gcloud /root/good; sed -i '{script}' /root/bin/gcloud")
-        assert said in master.labctl("up", "--cloud", "gcloud", code=5).err
-        master.type("mv /root/good /root/bin/gcloud")
+        master.settings = {**settings, **changed}
+        assert said in master.labctl("up", "--cloud", "gcloud", *arguments, code=5).err
+    if client == "real":
+        del settings["CLOUDSDK_CORE_PROJECT"]
+        master.settings = settings
+        assert "gcloud is set to no project" in master.labctl("up", "--cloud", "gcloud", code=5).err
     assert master.state() == before

@@ -13,6 +13,7 @@ from labctl.cli import complete
 from labctl.cli.session import Session, tell
 from labctl.errors import LabctlFailed, LabError, UsageError
 from labctl.model.lab import NETNS_FOLDER, Place
+from labctl.world.gcloud.place import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -199,6 +200,9 @@ def _environment(world: World, place: Place) -> dict[str, str]:
         # No marker tells a labctl in there where it is: this is the machine itself.
         home = {"LABCTL_HOME": os.environ["LABCTL_HOME"]} if "LABCTL_HOME" in os.environ else {}
         environment |= {"LABCTL_WORLD": "host", **home}
+    else:
+        # A real gcloud speaks with the lab's vpc then, however it is called; so does who asks with curl.
+        environment |= SETTINGS
     return environment
 
 

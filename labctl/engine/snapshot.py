@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import KernelRefused
+from labctl.model.compute import is_compute
 from labctl.model.kubeconfig import AUTHORITY_FILE, KEY_FILE, KUBECONFIG
 from labctl.model.lab import INTERNET, NETNS_FOLDER, VPC, Place
 from labctl.model.objects import my_pod
@@ -165,7 +166,7 @@ def _place(kernel: Kernel, place: Place, names: _Names) -> dict[str, Any]:
 
 def _servers(net: Net) -> list[str]:
     """Who waits for whoever comes. The hosts of the cloud have their own, which are no business of the course."""
-    return sorted(spell_listener(each) for each in net.listeners())
+    return sorted(spell_listener(each) for each in net.listeners() if not is_compute(each))
 
 
 def spell_listener(listener: Listener) -> str:

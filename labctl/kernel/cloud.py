@@ -6,24 +6,16 @@ lab's own network go there. Of two routes for one range the lower priority wins,
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused
+from labctl.kernel.cloud_table import CloudTable
 from labctl.model.lab import VPC
-from labctl.model.value import as_dict
-from labctl.model.values import CloudRoute
+from labctl.model.values import CloudNetwork, CloudRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from labctl.model.ports import Files, Programs
 
-Routes: TypeAlias = tuple[CloudRoute, ...]
-FOLDER = "/var/lib/vpc"
-TABLE = f"{FOLDER}/routes.json"
-_LOCK = f"{FOLDER}/lock"
-_TRIES = 100
 _EVERYTHING = "0.0.0.0/0"
 
 
@@ -32,11 +24,12 @@ class VpcCloud:
 
     def __init__(self, files: Files, programs: Programs, network: str) -> None:
         """`files` and `programs` are the vpc's."""
-        self._files, self._programs, self._network = files, programs, network
+        self._table = CloudTable(files, "routes", CloudRoute)
+        self._programs, self._network = programs, network
 
     def routes(self) -> tuple[CloudRoute, ...]:
         """All routes, in the order of their names."""
-        return _read(self._files.read(TABLE) or "")
+        return self._table.rows()
 
     def forwards(self, route: CloudRoute) -> bool:
         """Ask the vpc's kernel."""
@@ -45,14 +38,7 @@ class VpcCloud:
 
     def create(self, route: CloudRoute) -> None:
         """Create a route: in the table first, so that what is in the kernel always has a name."""
-        self._files.make_folder(FOLDER)
-
-        def add(routes: tuple[CloudRoute, ...]) -> tuple[CloudRoute, ...]:
-            if any(each.name == route.name for each in routes):
-                raise KernelRefused(f"the vpc has a route named {route.name} already", "gcloud compute routes list")
-            return (*routes, route)
-
-        self._change(add)
+        self._table.add(route)
         self._settle(route.destination)
 
     def delete(self, name: str) -> None:
@@ -61,18 +47,9 @@ class VpcCloud:
         for destination in ranges:
             self._settle(destination, without=name)
         if ranges:
-            self._change(lambda routes: tuple(route for route in routes if route.name != name))
+            self._table.remove(name)
         for destination in ranges:
             self._settle(destination)
-
-    def _change(self, change: Callable[[Routes], Routes]) -> None:
-        for _ in range(_TRIES):
-            text = self._files.read(TABLE) or ""
-            routes = sorted(change(_read(text)), key=lambda route: route.name)
-            new = json.dumps([as_dict(route) for route in routes], indent=1) + "\n" if routes else ""
-            if self._files.exchange(TABLE, _LOCK, text, new):
-                return
-        raise KernelRefused("the vpc's table of routes keeps changing", "try again")
 
     def _settle(self, destination: str, without: str = "") -> None:
         """Make the kernel's route for a range follow from the table, less the route that is about to go."""
@@ -99,6 +76,26 @@ class VpcCloud:
         return done.out
 
 
+class VpcNetworks:
+    """The networks that somebody made beside the lab's own (port `Networks`). No machine is in them: a name is all."""
+
+    def __init__(self, files: Files) -> None:
+        """`files` are the vpc's."""
+        self._table = CloudTable(files, "networks", CloudNetwork)
+
+    def networks(self) -> tuple[CloudNetwork, ...]:
+        """All of them, in the order of their names."""
+        return self._table.rows()
+
+    def create(self, network: CloudNetwork) -> None:
+        """Write it down."""
+        self._table.add(network)
+
+    def delete(self, name: str) -> None:
+        """Forget it; gone already is success."""
+        self._table.remove(name)
+
+
 class NoCloud:
     """Where there is no cloud network, nobody keeps routes but the nodes."""
 
@@ -119,12 +116,3 @@ class NoCloud:
 
     def delete(self, name: str) -> None:
         """Gone already is success."""
-
-
-def _read(text: str) -> tuple[CloudRoute, ...]:
-    try:
-        return tuple(CloudRoute(**item) for item in json.loads(text or "[]"))
-    except (ValueError, TypeError):
-        raise KernelRefused(
-            f"the vpc's table of routes ({TABLE}) cannot be read", "put the lab back: labctl reset"
-        ) from None

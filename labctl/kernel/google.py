@@ -6,8 +6,10 @@ shows whether project, network and region are there: a route in the wrong networ
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import KernelRefused
@@ -104,10 +106,16 @@ class GoogleCloud:
         kept = {name: value for name, value in os.environ.items() if name.startswith(_KEPT)}
         done = talk((path, *words), "", {**ENVIRONMENT, **kept, "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"})
         if done.code != 0:
-            said = (done.err.strip() or f"exit code {done.code}").splitlines()
-            what = next((line for line in said if line.startswith("ERROR")), said[-1])
-            raise KernelRefused(f"gcloud refused: {what.removeprefix('ERROR: ')}", f"gcloud {' '.join(words)}")
+            raise KernelRefused(f"gcloud refused: {_reason(done)}", f"gcloud {shlex.join(words)}")
         return done
+
+
+def _reason(done: Completed) -> str:
+    """The error in one line: what could not be done, and the service's reasons, of which gcloud makes a list."""
+    said = done.err.strip().splitlines() or [f"exit code {done.code}"]
+    start = next((at for at, line in enumerate(said) if line.startswith("ERROR: ")), len(said) - 1)
+    reasons = itertools.takewhile(lambda line: line.startswith(" - "), said[start + 1 :])
+    return " ".join((said[start].removeprefix("ERROR: "), *(line.removeprefix(" - ") for line in reasons)))
 
 
 def _by_name(route: CloudRoute) -> str:

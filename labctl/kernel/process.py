@@ -84,3 +84,12 @@ class PlacePrograms:
     def end(self, listener: Listener) -> None:
         """End who listens."""
         daemon.end(listener)
+
+    def attend(self, argv: Sequence[str], port: int, places: Sequence[Place]) -> None:
+        """Have one stand by that starts this program for each caller."""
+        from labctl.kernel.attending import attend
+
+        try:
+            attend(self._places, self._place, places, port, argv, self._environment)
+        except (FileNotFoundError, PermissionError):
+            raise missing(argv[0]) from None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from labctl.model.lab import Place
     from labctl.model.values import (
         Address,
+        CloudNetwork,
         CloudRoute,
         Completed,
         EchoResult,
@@ -161,6 +162,16 @@ class Programs(Runs, Protocol):
     def end(self, listener: Listener) -> None:
         """End the process that listens, and wait until it is gone; gone already is success."""
 
+    def attend(self, argv: Sequence[str], port: int, places: Sequence[Place]) -> None:
+        """Start one for each caller of a TCP port of `places`' loopback address, its input and output the connection.
+
+        Done once they listen; where they do already, nothing is done. A place where another has the port is left out,
+        unless it is the program's own.
+
+        Raises:
+            ToolMissing: it is not installed.
+        """
+
 
 class Firewall(Protocol):
     """The packet filter of one node, through `iptables -w` (whichever backend the node's `iptables` is)."""
@@ -211,6 +222,19 @@ class Cloud(Protocol):
 
     def delete(self, name: str) -> None:
         """Delete a route; gone already is success."""
+
+
+class Networks(Protocol):
+    """The networks that somebody made in the cloud, beside those that are there from the beginning."""
+
+    def networks(self) -> tuple[CloudNetwork, ...]:
+        """All of them, in the order of their names."""
+
+    def create(self, network: CloudNetwork) -> None:
+        """Create one; the name must be free."""
+
+    def delete(self, name: str) -> None:
+        """Delete one; gone already is success."""
 
 
 class Scanner(Protocol):

@@ -53,7 +53,7 @@ TOOLS = (
     Tool(
         "gcloud",
         (),  # the real one takes a second to say it
-        "only --cloud gcloud, on real machines, runs it: the world has its own",
+        "only --cloud gcloud, on real machines, needs it: a world has a small one of its own",
         needed=False,
         outside=True,
         page="https://cloud.google.com/sdk/docs/install",

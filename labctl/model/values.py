@@ -133,6 +133,14 @@ class CloudRoute(Value):
     description: str = ""
 
 
+class CloudNetwork(Value):
+    """A network of the cloud; `auto`: with a subnet in each region, as Google makes one unless told otherwise."""
+
+    name: str
+    auto: bool = True
+    description: str = ""
+
+
 class Heard(Value):
     """What came of talking to a server: what it said (empty: nothing), and the error that ended it, if one did."""
 

@@ -109,6 +109,15 @@ def needed_paths(code: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys((code, Path(sys.prefix), Path(sys.base_prefix), *_link_chain(Path(sys.executable)))))
 
 
+def real_gcloud(path: str | None) -> Path | None:
+    """The real client that a link on PATH leads to, `…/google-cloud-sdk/bin/gcloud`; one of another make is not ours.
+
+    A snap's, for one, is a link to a program that needs a running system around it.
+    """
+    found = Path(path).resolve() if path else None
+    return found if found and found.name == "gcloud" and (found.parents[1] / "lib/gcloud.py").is_file() else None
+
+
 def _link_chain(path: Path) -> tuple[Path, ...]:
     """The folders through which the interpreter's links lead."""
     folders = []
@@ -118,16 +127,18 @@ def _link_chain(path: Path) -> tuple[Path, ...]:
     return tuple(folder for folder in folders if folder not in (Path("/"), Path("/usr")))
 
 
-def texts(code: Path, backend: str) -> tuple[Text, ...]:
-    """The small programs of the world, in front of its PATH."""
+def texts(code: Path, backend: str, gcloud: str = "") -> tuple[Text, ...]:
+    """The small programs of the world, in front of its PATH; `gcloud` is where a real one lies that is to be used."""
     programs = {
         "sudo": _SUDO,
         "labctl": _launcher(code, "labctl.__main__"),
-        "gcloud": _launcher(code, "labctl.cli.gcloud"),
+        "gcloud": _launcher(code, "labctl.cli.gcloud", *filter(None, (gcloud,))),
         "labnet": plugin_launcher(code),
         "kubedns": _server_launcher(code, "labctl.kernel.kubedns", with_packages=True),
         "serve-hostname": _server_launcher(code, "labctl.kernel.hostname_server"),
         "kube-apiserver": _server_launcher(code, "labctl.api.server", with_packages=True),
+        "vpc-compute": _server_launcher(code, "labctl.compute.server", with_packages=True),
+        "attend": f"#!{Path(sys.executable).resolve()} -IS\n{(code / 'labctl/kernel/inetd.py').read_text('utf-8')}",
         "measure-lookups": _server_launcher(code, "labctl.kernel.lookup_meter"),
     }
     # The wheel's, where ./lab could install it; without it the world has the machine's own, if there is one.
@@ -175,7 +186,8 @@ def _server_launcher(code: Path, module: str, *, with_packages: bool = False) ->
     return "".join(f"{line}\n" for line in lines)
 
 
-def _launcher(code: Path, module: str) -> str:
-    start = f"import sys; sys.path.insert(0, {str(code)!r}); from {module} import main; sys.exit(main())"
+def _launcher(code: Path, module: str, *arguments: str) -> str:
+    call = f"main({', '.join(map(repr, arguments))})"
+    start = f"import sys; sys.path.insert(0, {str(code)!r}); from {module} import main; sys.exit({call})"
     quoted = start.replace("'", "'\\''")
     return f"#!/bin/sh\nexec '{sys.executable}' -P -B -c '{quoted}' \"$@\"\n"

@@ -20,6 +20,7 @@ from labctl.model.world import PAUSE, BootPlan, Host, Text
 from labctl.world import furniture
 from labctl.world.compiled import ensure_compiled
 from labctl.world.drawing import draw
+from labctl.world.gcloud.place import attend_compute
 from labctl.world.state import Saved, State
 from labctl.world.topology import read_lab
 
@@ -168,6 +169,7 @@ class Sandbox:
         session = self._machine.enter(saved.record, lab, netlink=False)
         try:
             draw(session.kernel, lab)
+            attend_compute(session.kernel, lab)
             marker = self._state.text_of(saved)
             session.kernel.files(lab.nodes[0].name).write("/opt/labctl/world.json", marker)
         finally:
@@ -211,7 +213,8 @@ class Sandbox:
 
     def _plan(self, lab: Lab, owner: int | None) -> BootPlan:
         home = Path(self._environment.get("HOME") or "/")
-        needed = furniture.needed_paths(CODE)
+        gcloud = self._real_gcloud()
+        needed = (*furniture.needed_paths(CODE), *((gcloud.parents[1],) if gcloud else ()))
         scratch = furniture.scratch_folders(home, needed, as_root=os.geteuid() == 0)
         backend = self._environment.get("LABCTL_IPTABLES", "")
         if backend not in ("", "nft", "legacy"):
@@ -219,7 +222,7 @@ class Sandbox:
         server = (self._machine.python(), "-I", "-S", "/opt/labctl/internet.py", "0.0.0.0")  # noqa: S104 (in the world)
         source = INTERNET_SERVER.read_text(encoding="utf-8")
         ensure_compiled(CODE)
-        texts = (*furniture.texts(CODE, backend), Text("/opt/labctl/internet.py", source))
+        texts = (*furniture.texts(CODE, backend, str(gcloud or "")), Text("/opt/labctl/internet.py", source))
         return BootPlan(
             mark=self._state.mark,
             unprivileged_id=owner,
@@ -233,6 +236,13 @@ class Sandbox:
                 *(Host(node.name, PAUSE, tuple(each.name for each in node.containers)) for node in lab.nodes),
             ),
         )
+
+    def _real_gcloud(self) -> Path | None:
+        """The real client that the world's `gcloud` is to be; None: the lab's own small one."""
+        wanted = self._environment.get("LABCTL_GCLOUD", "")
+        if wanted not in ("", "lab"):
+            raise UsageError(f"LABCTL_GCLOUD={wanted} is no client of the cloud", "lab, or nothing")
+        return None if wanted else furniture.real_gcloud(self._machine.find_tool("gcloud"))
 
 
 def _unprivileged_id() -> int:

@@ -8,22 +8,32 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from labctl.world.gcloud.commands import ROUTES, Refused, UsageRefused, usage
+from labctl.world.gcloud.api import Api, ServiceRefused
+from labctl.world.gcloud.commands import NETWORKS, ROUTES, SUBNET_MODE, Refused, UsageRefused, usage
 from labctl.world.gcloud.filter import keep_matching, keep_named, sort
-from labctl.world.gcloud.format import ROUTES_TABLE, show
+from labctl.world.gcloud.format import NETWORKS_TABLE, ROUTES_TABLE, show
 from labctl.world.gcloud.help import VERSION, page
 from labctl.world.gcloud.line import Line, read_line
-from labctl.world.gcloud.service import PROJECT, Reference, Request, Service, ServiceRefused, read_reference
+from labctl.world.gcloud.reference import PROJECT, Reference, read_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from labctl.model.lab import Lab
-    from labctl.model.ports import Cloud
-    from labctl.world.gcloud.service import Record
+    from labctl.world.gcloud.api import Ask
+    from labctl.world.gcloud.reference import Record
 
 _USAGE = 2
 _DEFAULT_PRIORITY = "1000"
+_TABLES = {"routes": ROUTES_TABLE, "networks": NETWORKS_TABLE}
+_UNREACHABLE = """
+Instances on this network will not be reachable until firewall rules
+are created. As an example, you can allow all internal traffic between
+instances as well as SSH, RDP, and ICMP by running:
+
+$ gcloud compute firewall-rules create <FIREWALL_NAME> --network {name} --allow tcp,udp,icmp --source-ranges <IP_RANGE>
+$ gcloud compute firewall-rules create <FIREWALL_NAME> --network {name} --allow tcp:22,tcp:3389,icmp
+
+"""
 _DEPRECATED = "WARNING: Argument `NAME` is deprecated. Use `--filter=\"name=( 'NAME' ... )\"` instead.\n"
 
 
@@ -41,19 +51,32 @@ class _Task:
     """A line that is being answered."""
 
     line: Line
-    service: Service
+    api: Api
+    settings: Mapping[str, str]
     read_reply: Callable[[str], str]
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
 
     @property
     def project(self) -> str:
-        return self.line.values.get("--project", PROJECT)
+        """As typed, else as it is set."""
+        return self.line.values.get("--project") or self.settings.get("CLOUDSDK_CORE_PROJECT", PROJECT)
 
-    def route(self, name: str) -> Reference:
+    @property
+    def collection(self) -> str:
+        """What the command is about: `routes` or `networks`."""
+        return self.line.command.words[1]
+
+    @property
+    def table(self) -> str:
+        """How a list of it looks unless told otherwise."""
+        return _TABLES[self.collection]
+
+    def resource(self, name: str) -> Reference:
+        """One that was named."""
         if not name:
             raise Refused("could not parse resource []")
-        return read_reference(name, "routes", self.project)
+        return read_reference(name, self.collection, self.project)
 
     def show(self, records: Sequence[Record], otherwise: str, *, listed: bool = True) -> None:
         self.out.append(show(records, self.line.values.get("--format") or otherwise, listed=listed))
@@ -61,13 +84,16 @@ class _Task:
 
 def answer(
     argv: Sequence[str],
-    cloud: Cloud,
-    lab: Lab,
+    service: Ask,
+    settings: Mapping[str, str] | None = None,
     *,
     stdin_is_terminal: bool = False,
     ask: Callable[[str], str] | None = None,
 ) -> Answer:
     """Answer the words after `gcloud`.
+
+    `service` is asked over the compute service's API; `settings` are variables of the environment, of which
+    `CLOUDSDK_CORE_PROJECT` and `CLOUDSDK_COMPUTE_REGION` are read.
 
     `ask` shows a question on standard error, as it is, and returns the line that was typed; at the end of the input it
     raises EOFError or returns nothing, and what else it raises (Ctrl-C) passes through. The real client reads an answer
@@ -88,7 +114,7 @@ def answer(
         task.err.append(question)
         raise EOFError
 
-    task = _Task(line, Service(cloud, lab), read_reply)
+    task = _Task(line, Api(service), settings or {}, read_reply)
     code = 0
     try:
         _run(task)
@@ -106,8 +132,12 @@ def _run(task: _Task) -> None:
         task.out.append(usage(line.command) if short else page(line.command.words))
         return
     match line.command.words:
-        case (*group, verb) if tuple(group) == ROUTES:
+        case (*group, verb) if tuple(group) in (ROUTES, NETWORKS):
             _VERBS[verb](task)
+        case ("compute", "project-info", "describe"):
+            _describe_one(task, f"projects/{task.project}")
+        case ("compute", "regions", "describe"):
+            _describe_one(task, f"projects/{task.project}/regions/{task.line.names[0]}")
         case ("config", *_):
             _show_config(task)
         case ("help",):
@@ -117,30 +147,60 @@ def _run(task: _Task) -> None:
 
 
 def _create(task: _Task) -> None:
-    values = task.line.values
-    request = Request(
-        network=read_reference(values.get("--network") or "default", "networks", task.project),
-        destination=values["--destination-range"],
-        next_hop=values["--next-hop-address"],
-        priority=int(values.get("--priority", _DEFAULT_PRIORITY)),
-        description=values.get("--description", ""),
-    )
-    route = task.route(task.line.names[0])
+    wanted = task.resource(task.line.names[0])
+    body = _describe_route(task, wanted) if task.collection == "routes" else _describe_network(task, wanted)
     try:
-        record = task.service.insert(route, request)
+        record = task.api.insert(wanted, body)
     except ServiceRefused as refused:
         raise _not_fetched(refused) from None
-    task.err.append(f"Created [{route.link}].\n")
-    task.show([record], ROUTES_TABLE)
+    task.err.append(f"Created [{wanted.link}].\n")
+    task.show([_with_modes(record)], task.table)
+    if task.collection == "networks":
+        task.err.append(_UNREACHABLE.format(name=wanted.name))
+
+
+def _describe_route(task: _Task, route: Reference) -> Record:
+    values = task.line.values
+    network = read_reference(values.get("--network") or "default", "networks", task.project)
+    description = {"description": values["--description"]} if values.get("--description") else {}
+    return {
+        **description,
+        "destRange": values["--destination-range"],
+        "name": route.name,
+        "network": network.link,
+        "nextHopIp": values["--next-hop-address"],
+        "priority": int(values.get("--priority", _DEFAULT_PRIORITY)),
+    }
+
+
+def _describe_network(task: _Task, network: Reference) -> Record:
+    values = task.line.values
+    description = {"description": values["--description"]} if values.get("--description") else {}
+    return {
+        "autoCreateSubnetworks": values.get(SUBNET_MODE, "auto") == "auto",
+        **description,
+        "name": network.name,
+        "routingConfig": {"routingMode": "REGIONAL"},
+    }
+
+
+def _with_modes(record: Record) -> Record:
+    """Add to a network what the client tells of it in its own words."""
+    if record.get("kind") != "compute#network":
+        return record
+    return record | {
+        "x_gcloud_bgp_routing_mode": record.get("routingConfig", {}).get("routingMode", ""),
+        "x_gcloud_subnet_mode": "AUTO" if record.get("autoCreateSubnetworks") else "CUSTOM",
+    }
 
 
 def _list(task: _Task) -> None:
     line = task.line
-    names = [task.route(name).name for name in line.names]
+    names = [task.resource(name).name for name in line.names]
     if names:
         task.err.append(_DEPRECATED)
     try:
-        records = task.service.records(task.project)
+        records = [_with_modes(each) for each in task.api.records(task.project, task.collection)]
     except ServiceRefused as refused:
         raise Refused(f"Some requests did not succeed:\n - {refused}\n") from None
     records = sort(keep_named(records, names), line.values.get("--sort-by", ""))
@@ -152,31 +212,34 @@ def _list(task: _Task) -> None:
     elif "--uri" in line.switches:
         task.out += [f"{record['selfLink']}\n" for record in records]
     else:
-        task.show(records, ROUTES_TABLE)
+        task.show(records, task.table)
 
 
 def _describe(task: _Task) -> None:
-    route = task.route(task.line.names[0])
+    _describe_one(task, task.resource(task.line.names[0]).path)
+
+
+def _describe_one(task: _Task, path: str) -> None:
     try:
-        record = task.service.get(route)
+        record = task.api.get(path)
     except ServiceRefused as refused:
         raise _not_fetched(refused) from None
-    task.show([record], "default", listed=False)
+    task.show([_with_modes(record)], "default", listed=False)
 
 
 def _delete(task: _Task) -> None:
     """Delete one by one: what could be deleted is, and says so, before the others are named."""
-    routes = [task.route(name) for name in task.line.names]
-    if not task.line.quiet and not _confirm(task, {route.name for route in routes}):
+    resources = [task.resource(name) for name in task.line.names]
+    if not task.line.quiet and not _confirm(task, {each.name for each in resources}):
         raise Refused("Deletion aborted by user.")
     refusals = []
-    for route in routes:
+    for each in resources:
         try:
-            task.service.delete(route)
+            task.api.delete(each)
         except ServiceRefused as refused:
             refusals.append(refused)
         else:
-            task.err.append(f"Deleted [{route.link}].\n")
+            task.err.append(f"Deleted [{each.link}].\n")
     if refusals:
         raise _not_fetched(*refusals)
     task.show([], "none")
@@ -184,7 +247,7 @@ def _delete(task: _Task) -> None:
 
 def _confirm(task: _Task, names: set[str]) -> bool:
     listed = "".join(sorted(f" - [{name}]\n" for name in names))
-    question = f"The following routes will be deleted:\n{listed}\nDo you want to continue (Y/n)?  "
+    question = f"The following {task.collection} will be deleted:\n{listed}\nDo you want to continue (Y/n)?  "
     try:
         while True:
             reply = task.read_reply(question).rstrip("\r\n")
@@ -206,13 +269,20 @@ def _not_fetched(*refusals: ServiceRefused) -> Refused:
 
 def _show_config(task: _Task) -> None:
     line = task.line
+    region = task.settings.get("CLOUDSDK_COMPUTE_REGION", "")
     if line.command.words[-1] == "list":
+        task.out += [f"[compute]\nregion = {region}\n"] if region else []
         task.out.append(f"[core]\nproject = {task.project}\n")
         task.err.append("\nYour active configuration is: [default]\n")
     elif line.names[0] in ("project", "core/project"):
+        if not task.project:
+            raise Refused("The project property is set to the empty string, which is invalid.")
         task.out.append(f"{task.project}\n")
+    elif line.names[0] == "compute/region":
+        (task.out if region else task.err).append(f"{region or '(unset)'}\n")
     else:
-        raise Refused(f"the lab's gcloud has no property [{line.names[0]}], only [core/project]")
+        known = "only [core/project] and [compute/region]"
+        raise Refused(f"the lab's gcloud has no property [{line.names[0]}], {known}")
 
 
 _VERBS: dict[str, Callable[[_Task], None]] = {

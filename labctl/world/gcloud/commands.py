@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NEXT_HOP = "--next-hop-address"
 NEXT_HOPS = (NEXT_HOP, "--next-hop-gateway", "--next-hop-ilb", "--next-hop-instance", "--next-hop-vpn-tunnel")
-LACKING = (
+ROUTES_LACK = (
     *NEXT_HOPS[1:],
     "--next-hop-ilb-region",
     "--next-hop-instance-zone",
@@ -21,11 +21,27 @@ LACKING = (
     "--resource-manager-tags",
     "--tags",
 )
+NETWORKS_LACK = (
+    "--bgp-best-path-selection-mode",
+    "--bgp-bps-always-compare-med",
+    "--bgp-bps-inter-region-cost",
+    "--bgp-routing-mode",
+    "--enable-ula-internal-ipv6",
+    "--internal-ipv6-range",
+    "--mtu",
+    "--network-firewall-policy-enforcement-order",
+    "--network-profile",
+    "--range",
+)
+SUBNET_MODE = "--subnet-mode"
 EVERYWHERE = ("--format", "--project", "--verbosity")
 QUIET = ("--quiet", "-q")
 HELP = ("--help", "-h")
 VERSION = ("--version", "-v")
-VERBOSITIES = ("critical", "debug", "error", "info", "none", "warning")
+CHOICES = {
+    "--verbosity": ("critical", "debug", "error", "info", "none", "warning"),
+    SUBNET_MODE: ("auto", "custom", "legacy"),
+}
 _WIDTH = 80
 
 
@@ -72,11 +88,22 @@ class Command:
 
 
 ROUTES = ("compute", "routes")
-_CREATE = ("--description", "--destination-range", "--network", "--priority", NEXT_HOP, *LACKING)
+NETWORKS = ("compute", "networks")
+_CREATE = ("--description", "--destination-range", "--network", "--priority", NEXT_HOP, *ROUTES_LACK)
+_CREATE_NETWORK = ("--description", SUBNET_MODE, *NETWORKS_LACK)
 _LIST = ("--filter", "--limit", "--sort-by")
 COMMANDS = (
     Command((), "Manage the cloud of the lab.", switches=VERSION, group=True),
     Command(("compute",), "Create and manipulate Compute Engine resources.", group=True),
+    Command(NETWORKS, "List, create, and delete Compute Engine networks.", group=True),
+    Command((*NETWORKS, "create"), "Create a Compute Engine network.", "NAME", 1, 1, (), _CREATE_NETWORK),
+    Command((*NETWORKS, "delete"), "Delete Compute Engine networks.", "NAME [NAME ...]", 1, None),
+    Command((*NETWORKS, "describe"), "Describe a Compute Engine network.", "NAME", 1, 1),
+    Command((*NETWORKS, "list"), "List Google Compute Engine networks.", "[NAME ...]", 0, None, (), _LIST, ("--uri",)),
+    Command(("compute", "project-info"), "Read Compute Engine project info.", group=True),
+    Command(("compute", "project-info", "describe"), "Describe the Compute Engine project resource."),
+    Command(("compute", "regions"), "Describe Compute Engine regions.", group=True),
+    Command(("compute", "regions", "describe"), "Describe a Compute Engine region.", "NAME", 1, 1),
     Command(ROUTES, "Read and manipulate routes.", group=True),
     Command((*ROUTES, "create"), "Create a new route.", "NAME", 1, 1, ("--destination-range",), _CREATE),
     Command((*ROUTES, "delete"), "Delete routes.", "NAME [NAME ...]", 1, None),

@@ -12,12 +12,12 @@ import re
 from typing import TYPE_CHECKING
 
 from labctl.world.gcloud.commands import Refused
-from labctl.world.gcloud.service import FIELDS
+from labctl.world.gcloud.reference import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from labctl.world.gcloud.service import Record
+    from labctl.world.gcloud.reference import Record
 
 # Compiled where they are used, and remembered by re: a list without a filter shall not wait for them.
 _TERM = (
@@ -79,7 +79,7 @@ def _read(expression: str) -> tuple[list[re.Match[str]], set[str]]:
         if not term:
             raise Refused(f"Term expected [{expression[:at]} *HERE* {expression[at:].strip()}]; {_LAB}.")
         if not find_key(term["key"]):
-            invalid = f"Invalid value for field 'filter': '{expression}'. Invalid list filter expression."
+            invalid = f"Invalid value for field 'filter': '{_as_sent(term)}'. Invalid list filter expression."
             raise Refused(f"Some requests did not succeed:\n - {invalid}\n")
         _check_patterns(term, expression)
         terms.append(term)
@@ -92,6 +92,13 @@ def _read(expression: str) -> tuple[list[re.Match[str]], set[str]]:
         if join["word"] and at == len(expression):
             raise Refused(f"Term expected [{expression} *HERE*].")
     return terms, joins
+
+
+def _as_sent(term: re.Match[str]) -> str:
+    """Spell a term as the real client sends it, one that looks for a word."""
+    if term["op"] not in ("=", ":") or term["not"] or term["values"][0] == "(":
+        return term[0].strip()
+    return rf'{term["key"]} eq ".*\b{re.escape(_values(term)[0])}\b.*"'
 
 
 def _values(term: re.Match[str]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from labctl.world.gcloud.commands import Refused
 from labctl.world.gcloud.filter import find_key
@@ -17,9 +17,13 @@ from labctl.world.gcloud.filter import find_key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from labctl.world.gcloud.service import Record
+    from labctl.world.gcloud.reference import Record
 
 ROUTES_TABLE = "table(name, network.basename(), destRange, nextHopIp:label=NEXT_HOP, priority)"
+NETWORKS_TABLE = (
+    "table(name, x_gcloud_subnet_mode:label=SUBNET_MODE, x_gcloud_bgp_routing_mode:label=BGP_ROUTING_MODE, "
+    "IPv4Range:label=IPV4_RANGE, gatewayIPv4:label=GATEWAY_IPV4, internalIpv6Range:label=INTERNAL_IPV6_RANGE)"
+)
 _REAL = "config, csv, default, diff, disable, flattened, get, json, list, multi, none, object, table, text, value, yaml"
 # Compiled where they are used, and remembered by re.
 _FORMAT = r"(?s)\s*(?P<kind>[A-Za-z]+)\s*(?:\[(?P<attributes>.*?)\])?\s*(?:\((?P<columns>.*)\))?\s*"
@@ -42,7 +46,7 @@ class _Column:
     label: str
     short: bool
 
-    def of(self, record: Record) -> str | int | None:
+    def of(self, record: Record) -> Any:  # noqa: ANN401 (whatever a field holds)
         value = record.get(self.key)
         return value.rpartition("/")[2] if self.short and isinstance(value, str) and "://" in value else value
 
@@ -141,10 +145,18 @@ def _show_json(records: Sequence[Record], *, listed: bool) -> str:
 
 
 def _show_yaml(record: Record) -> str:
-    return "".join(f"{key}: {_yaml(value)}\n" for key, value in record.items()) or "  null\n"
+    return "".join(f"{key}:{_yaml_value(value)}\n" for key, value in record.items()) or "  null\n"
+
+
+def _yaml_value(value: Any) -> str:  # noqa: ANN401 (whatever a field holds)
+    if isinstance(value, dict):
+        return "".join(f"\n  {key}: {_yaml(each)}" for key, each in value.items())
+    return f" {_yaml(value)}"
 
 
 def _yaml(value: str | int) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, int) or (re.fullmatch(_YAML_PLAIN, value) and not re.fullmatch(_YAML_OTHER, value)):
         return str(value)
     if "\n" in value and value == value.strip():
@@ -157,8 +169,11 @@ def _yaml(value: str | int) -> str:
 
 
 def _show_text(record: Record) -> str:
-    width = max((len(key) for key in record), default=0) + 1
-    return "".join(f"{f'{key}:':<{width}} {value}\n" for key, value in record.items())
+    flat: Record = {}
+    for key, value in record.items():
+        flat |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
+    width = max((len(key) for key in flat), default=0) + 1
+    return "".join(f"{f'{key}:':<{width}} {value}\n" for key, value in flat.items())
 
 
 def _show_rows(rows: list[list[str]], form: _Format) -> str:

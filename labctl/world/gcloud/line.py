@@ -11,15 +11,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Never
 
 from labctl.world.gcloud.commands import (
+    CHOICES,
     COMMANDS,
     EVERYWHERE,
     HELP,
-    LACKING,
+    NETWORKS,
+    NETWORKS_LACK,
     NEXT_HOP,
     NEXT_HOPS,
     QUIET,
     ROUTES,
-    VERBOSITIES,
+    ROUTES_LACK,
+    SUBNET_MODE,
     VERSION,
     Command,
     UsageRefused,
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SEARCH = "To search the help text of gcloud commands, run:\n  gcloud help -- SEARCH_TERMS\n"
-_ONLY_ROUTES = "The lab's gcloud knows only 'gcloud compute routes'."
+_ONLY = "The lab's gcloud knows only 'gcloud compute routes' and 'gcloud compute networks'."
 
 
 @dataclass
@@ -128,9 +131,9 @@ def _check_value(command: Command, flag: str, value: str) -> None:
         _refuse(command, f"argument --limit: Value must be an integer; received: {value}")
     if flag == "--limit" and number is not None and number < 1:
         _refuse(command, f"argument --limit: Value must be greater than or equal to 1; received: {value}")
-    if flag == "--verbosity" and value not in VERBOSITIES:
-        choices = f"Valid choices are [{', '.join(VERBOSITIES)}].\n"
-        raise UsageRefused(f"ERROR: ({command.dotted}) argument --verbosity: Invalid choice: {value!r}.\n\n{choices}")
+    if value not in CHOICES.get(flag, (value,)):
+        choices = f"Valid choices are [{', '.join(CHOICES[flag])}].\n"
+        raise UsageRefused(f"ERROR: ({command.dotted}) argument {flag}: Invalid choice: {value!r}.\n\n{choices}")
 
 
 def _whole_number(text: str) -> int | None:
@@ -156,12 +159,18 @@ def _check(line: Line) -> None:
     missing += [flag for flag in command.required if flag not in line.values]
     if missing:
         _refuse(command, f"argument {' '.join(missing)}: Must be specified.")
-    for flag in LACKING:
-        if flag in line.values:
-            what = (
-                f"the lab's vpc has only {NEXT_HOP}" if flag.startswith("--next-hop") else "the lab's vpc has no tags"
-            )
+    for flag in line.values:
+        if what := _lacks(line, flag):
             raise UsageRefused(f"ERROR: ({command.dotted}) argument {flag}: {what}.\n")
+
+
+def _lacks(line: Line, flag: str) -> str:
+    """Say why the lab's cloud cannot do what a flag of the real client asks for; empty: it can."""
+    if flag in ROUTES_LACK:
+        return f"the lab's vpc has only {NEXT_HOP}" if flag.startswith("--next-hop") else "the lab's vpc has no tags"
+    if flag in NETWORKS_LACK or (flag, line.values[flag]) == (SUBNET_MODE, "legacy"):
+        return f"the lab's networks are told only a name, --description, and {SUBNET_MODE} auto or custom"
+    return ""
 
 
 def _refuse(command: Command, what: str) -> Never:
@@ -180,10 +189,11 @@ def _refuse_group(group: Command) -> Never:
 
 
 def _refuse_choice(group: Command, word: str) -> Never:
-    routes = next(each for each in COMMANDS if each.words == ROUTES)
-    near = sorted(routes.children, key=lambda each: not each.words[-1].startswith(word[:3]))
+    own = group.words if group.words in (ROUTES, NETWORKS) else ROUTES
+    commands = next(each for each in COMMANDS if each.words == own).children
+    near = sorted(commands, key=lambda each: not each.words[-1].startswith(word[:3]))
     maybe = "".join(f"  {each.spelled}\n" for each in near)
-    lab = "" if group is routes else f"{_ONLY_ROUTES}\n"
+    lab = "" if group.words == own else f"{_ONLY}\n"
     raise UsageRefused(f"ERROR: ({group.dotted}) Invalid choice: {word!r}.\n{lab}Maybe you meant:\n{maybe}\n{_SEARCH}")
 
 
