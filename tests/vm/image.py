@@ -33,6 +33,7 @@ _FILES = {
     "etc/systemd/network/10-ssh.network": "[Match]\nName=eth0\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n",
     "etc/ssh/sshd_config.d/vm.conf": "UseDNS no\n",
     f"etc/sudoers.d/{USER}": f"{USER} ALL=(ALL) NOPASSWD: ALL\n",
+    "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 master worker\n",
     "etc/machine-id": "",
     "etc/systemd/system/tell-ready.service": """\
 [Unit]
