@@ -29,12 +29,30 @@ _PACKAGES = (
 )
 _KERNELS = {"x86_64": "linux-image-cloud-amd64"}
 _LOCKS = ("requirements-build.lock", "requirements.lock", "requirements-kubectl.lock")
+_UNITS = ("systemd-networkd.service", "internet.service", "tell-ready.service")
 _FILES = {
     "etc/systemd/network/10-ssh.network": "[Match]\nName=eth0\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n",
     "etc/ssh/sshd_config.d/vm.conf": "UseDNS no\n",
     f"etc/sudoers.d/{USER}": f"{USER} ALL=(ALL) NOPASSWD: ALL\n",
     "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 master worker\n",
     "etc/machine-id": "",
+    "etc/systemd/system/internet.service": f"""\
+[Unit]
+Description=Play the internet for this machine, in a namespace that answers nobody but the node itself
+After=systemd-networkd.service
+[Service]
+ExecStartPre=ip netns add internet
+ExecStartPre=ip link add inet0 type veth peer name eth0 netns internet
+ExecStartPre=ip address add ${{LAB_ADDRESS}}/32 dev inet0
+ExecStartPre=ip link set inet0 up
+ExecStartPre=ip route add ${{LAB_INTERNET}}/32 dev inet0 src ${{LAB_ADDRESS}}
+ExecStartPre=ip -n internet address add ${{LAB_INTERNET}}/32 dev eth0
+ExecStartPre=ip -n internet link set eth0 up
+ExecStartPre=ip -n internet route add ${{LAB_ADDRESS}}/32 dev eth0
+ExecStart=ip netns exec internet python3 -I -S {CHECKOUT}/labctl/kernel/internet.py ${{LAB_INTERNET}}
+[Install]
+WantedBy=multi-user.target
+""",
     "etc/systemd/system/tell-ready.service": """\
 [Unit]
 Description=Tell whoever listens at the serial line that one can log in
@@ -124,7 +142,7 @@ def _set_up(tree: Path, key: str, addresses: Sequence[str]) -> None:
     run("chroot", str(tree), "useradd", "--create-home", "--shell", "/bin/bash", USER)
     run("chroot", str(tree), "install", "-d", "-m", "700", "-o", USER, "-g", USER, f"/home/{USER}/.ssh")
     (tree / f"home/{USER}/.ssh/authorized_keys").write_text(key, encoding="utf-8")
-    run("systemctl", "--quiet", f"--root={tree}", "enable", "systemd-networkd.service", "tell-ready.service")
+    run("systemctl", "--quiet", f"--root={tree}", "enable", *_UNITS)
     # They would come in between, and have no network to work with.
     timers = ("apt-daily.timer", "apt-daily-upgrade.timer", "systemd-networkd-wait-online.service")
     run("systemctl", "--quiet", f"--root={tree}", "mask", *timers)

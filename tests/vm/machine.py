@@ -20,6 +20,7 @@ from tests.vm.image import USER, card_of
 from tests.vm.table import Wrong
 
 if TYPE_CHECKING:
+    from labctl.model.lab import Lab, Node
     from tests.vm.image import Image
 
 PROGRAM = "qemu-system-x86_64"
@@ -55,18 +56,22 @@ class Said:
 class Machine:
     """One of the two; started when made, ended with `end`."""
 
-    def __init__(self, name: str, address: str, peer: str, image: Image, folder: Path) -> None:
-        """Boot it; `peer` is the other one's name."""
-        self.name, self._folder = name, folder
+    def __init__(self, lab: Lab, node: Node, image: Image, folder: Path) -> None:
+        """Boot it; what it writes, its keys and its sockets are in `folder`."""
+        self.name, self._folder = node.name, folder
+        (peer,) = (each.name for each in lab.nodes if each != node)
+        name, address, internet = node.name, str(node.address), str(lab.internet)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
+        # What units find in their environment.
+        words = f"systemd.setenv=LAB_ADDRESS={address} systemd.setenv=LAB_INTERNET={internet}"
         here, there = (folder / f"{each}.net" for each in (name, peer))
         argv = (
             *(PROGRAM, "-name", name, "-no-user-config", "-nodefaults", "-display", "none", "-m", "768"),
             *("-accel", accelerator(), "-cpu", "max", "-device", "virtio-rng-pci", "-serial", "stdio"),
             *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
-            *("-append", f"root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 systemd.hostname={name}"),
+            *("-append", f"root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 systemd.hostname={name} {words}"),
             *("-drive", f"file={image.disk},format=raw,if=virtio,snapshot=on"),
             *("-netdev", f"user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:{self._port}-:22"),
             *("-device", "virtio-net-pci,netdev=ssh,romfile="),

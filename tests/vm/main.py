@@ -64,24 +64,24 @@ def main() -> int:
 
 def _teach(table: Table, folder: Path, base: Path | None, stack: ExitStack) -> str:
     check_vagrantfile(table, ROOT, folder)
-    nodes = read_lab(spread(2, None)).nodes
+    lab = read_lab(spread(2, None))
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key"))
     key = (folder / "key.pub").read_text(encoding="utf-8")
     image = None
 
     def make() -> str:
         nonlocal image
-        image = make_image(folder, ROOT, base or folder / "base", key, [str(each.address) for each in nodes])
+        image = make_image(folder, ROOT, base or folder / "base", key, [str(each.address) for each in lab.nodes])
         return image.release
 
     table.check("a disk by debootstrap and mkfs.ext4", "here", make)
     if image is None:
         raise Wrong("there is nothing to boot")
     machines = []
-    for node, peer in zip(nodes, reversed(nodes), strict=True):
-        machines.append(Machine(node.name, str(node.address), peer.name, image, folder))
+    for node in lab.nodes:
+        machines.append(Machine(lab, node, image, folder))
         stack.callback(machines[-1].end)
-    Class(machines, table).run()
+    Class(lab, machines, table).run()
     version = run(PROGRAM, "--version").split(" (")[0].splitlines()[0]
     return f"{image.release} in {version} (`-accel {accelerator()}`), {os.cpu_count()} cores. "
 
