@@ -90,8 +90,7 @@ class Class:
         check("as Docker leaves it, still", lambda: _look_like_docker(machine))
         check("`status` says what the reboot took", lambda: _taken(machine.labctl("status", code=1)))
         check(f"`reset --to {_ROUTE}`", lambda: machine.labctl("reset", "--to", str(_ROUTE)) and "exit 0")
-        for number in range(_ROUTE + 1):
-            check(f"`step {number} --verify`", lambda n=number: machine.labctl("step", str(n), "--verify") and "exit 0")
+        check(f"`step 0-{_ROUTE} --verify`", lambda: machine.labctl("step", f"0-{_ROUTE}", "--verify") and "exit 0")
 
     def _take_back(self) -> None:
         self._all("`step all --undo`", lambda each: each.labctl("step", "all", "--undo") and "exit 0")
