@@ -73,7 +73,7 @@ class Machine:
             *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
             *("-append", f"root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 systemd.hostname={name} {words}"),
             *("-drive", f"file={image.disk},format=raw,if=virtio,snapshot=on"),
-            *("-netdev", f"user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:{self._port}-:22"),
+            *("-netdev", f"user,id=ssh,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{self._port}-:22"),
             *("-device", "virtio-net-pci,netdev=ssh,romfile="),
             *("-netdev", f"dgram,id=lab,local.type=unix,local.path={here},remote.type=unix,remote.path={there}"),
             *("-device", f"virtio-net-pci,netdev=lab,mac={card_of(address)},romfile="),
