@@ -29,8 +29,8 @@ _DOCKER = {
 _STATE = "import json; from tests.machine_state import machine_state; print(json.dumps(machine_state()))"
 # What the kernel counts up as mounts come, and systemd's pipe behind an automount.
 _NUMBERS = re.compile(r" (shared|master):\d+|,(fd|pgrp|pipe_ino)=\d+")
-# As nft lists a table of iptables' that has neither rules nor chains of somebody's own, and accepts: iptables-nft makes it
-# when it is first asked to write there, and leaves it. A snapshot of labctl's counts it as absent, too.
+# As nft lists a table of iptables' that has neither rules nor chains of somebody's own, and accepts: iptables-nft makes
+# it when it is first asked to write there, and leaves it. A snapshot of labctl's counts it as absent, too.
 _EMPTY_TABLE = re.compile(
     r"^table ip (\w+) \{\n(?:\tchain [A-Z]+ \{\n\t\ttype \w+ hook \w+ priority \w+; policy accept;\n\t\}\n|\n)*\}\n",
     re.MULTILINE,

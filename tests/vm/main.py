@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -31,7 +32,7 @@ _NEEDED = {
     "ssh": "openssh-client",
     "systemctl": "systemd",
 }
-_USAGE, _REFUSED = 2, 5
+_REFUSED = 5
 
 
 def main() -> int:
@@ -47,6 +48,7 @@ def main() -> int:
         return _refuse(
             f"missing here: {', '.join(missing)}", f"apt-get install --no-install-recommends {' '.join(missing)}"
         )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the machines end with it
     table, began = Table(), time.monotonic()
     about = ""
     try:
