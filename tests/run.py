@@ -31,6 +31,7 @@ _ORDINARY = 1_900_000_001
 _AGAIN = "LAB_TEST_AGAIN"
 _CI = os.environ.get("CI") == "true"
 _MOST_BESIDE = 32
+_SCRIPTS = ("lab", ".ci/run", "vm/provision", "tests/vm/run")
 # The real programs of tests/test_runtime_*.py, by the names of Debian's packages.
 _RUNTIMES = (
     "busybox-static",
@@ -135,7 +136,7 @@ def _is_installed(package: str) -> bool:
 
 def _check_code(tally: Tally) -> None:
     benchmarks = (path for path in sorted((ROOT / "benchmarks").iterdir()) if path.is_file() and not path.suffix)
-    scripts = [str(path) for path in (ROOT / "lab", ROOT / ".ci/run", *benchmarks)]
+    scripts = [str(path) for path in (*map(ROOT.joinpath, _SCRIPTS), *benchmarks)]
     documents = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
     generated = [str(path) for path in documents if "[[[cog" in path.read_text(encoding="utf-8")]
     for argv in (

@@ -208,6 +208,8 @@ def test_without_an_internet_the_question_stays_open(kept: HostUnderTest) -> Non
     assert "nor has this machine itself an answer from 198.51.100.9" in " ".join(done.out.split())
     assert "unknown" in done.out
     kept.labctl("step", "6", "--verify", code=6)
+    # As with `--apply`: all of it is there.
+    assert "warning: step 6 on master cannot be verified" in kept.labctl("reset", "--to", "6").err
     kept.labctl("down")
     # The file may leave it out.
     kept.labctl("up", "--topology", "/root/plan.toml")

@@ -11,7 +11,7 @@ from labctl.cli.session import Session, tell
 from labctl.cli.ticker import ticking
 from labctl.engine.hands import NetlinkHands
 from labctl.engine.look import Survey
-from labctl.engine.report import exit_code
+from labctl.engine.report import Outcome, applied_code
 from labctl.engine.runner import Runner
 from labctl.engine.undoer import Undoer
 from labctl.errors import KernelRefused
@@ -61,7 +61,10 @@ def put_back(session: Session, to: int | None, node: str, *, as_json: bool) -> i
     else:
         who = "the lab" if whole else ", ".join(each.name for each in nodes)
         print(f"{who} is as after " + ("`up`" if to is None else f"step {to}"))
-    return exit_code(report.outcome for report in reports)
+        for report in reports:
+            if report.made and report.outcome is Outcome.UNKNOWN:
+                tell(f"warning: step {report.lesson.number} on {report.node} cannot be verified: {report.causes()[0]}")
+    return applied_code(reports)
 
 
 @contextmanager

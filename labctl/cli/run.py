@@ -13,7 +13,7 @@ from labctl.cli.tally import Tally, spelling_interruptions
 from labctl.engine.course import nodes_of
 from labctl.engine.hands import NetlinkHands, ShellHands
 from labctl.engine.planner import plan_steps
-from labctl.engine.report import Outcome, exit_code
+from labctl.engine.report import Outcome, applied_code, exit_code
 from labctl.engine.runner import Runner
 from labctl.engine.todo import add_needed
 from labctl.engine.undoer import Undoer
@@ -115,10 +115,7 @@ class Run:
                     runner.apply(lesson, nodes)
             self._note(_reports(tally))
         self._print_finished(tally)
-        # Every resource is there: what cannot be measured on this machine is a warning, not a failure.
-        return exit_code(
-            each.outcome for each in _reports(tally) if not (each.made and each.outcome is Outcome.UNKNOWN)
-        )
+        return applied_code(_reports(tally))
 
     def undo(self, *, cascade: bool) -> int:
         """Take the steps away, the last first; later ones too if asked."""

@@ -137,3 +137,8 @@ def exit_code(outcomes: Iterable[Outcome]) -> int:
     if found & {Outcome.WRONG, Outcome.NOT_DONE}:
         return 1
     return 6 if Outcome.UNKNOWN in found else 0
+
+
+def applied_code(reports: Iterable[StepReport]) -> int:
+    """The same for what makes steps: where every resource is there, what cannot be measured here is no failure."""
+    return exit_code(each.outcome for each in reports if not (each.made and each.outcome is Outcome.UNKNOWN))
