@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from labctl.model.value import Value, as_dict
+from labctl.model.value import Value, as_dict, replace
 from labctl.model.values import Address, Link, Route, Rule, Ruleset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _Words: TypeAlias = "tuple[str, ...]"
+_WithDevice = TypeVar("_WithDevice", Address, Route)
 TABLES = ("filter", "nat", "mangle", "raw", "security")
 POLICY = "policy of FORWARD"
 """Among the values: what is no sysctl."""
@@ -37,6 +38,29 @@ class Baseline(Value):
         """Tell whether this very link was there, whatever it is called now."""
         return any(each.index == link.index and each.kind == link.kind for each in self.links)
 
+    def has_address(self, address: Address) -> bool:
+        """Tell whether a link had this address; its label may have changed with the name of the link."""
+        return any(_unlabelled(each) == _unlabelled(address) for each in self.addresses)
+
+    def as_called_now(self, links: Iterable[Link]) -> Baseline:
+        """The same, with the names that its links have now: a link may be renamed under the lab."""
+        now = {(each.index, each.kind): each.name for each in links}
+        names = {each.name: now.get((each.index, each.kind), each.name) for each in self.links}
+        if all(old == new for old, new in names.items()):
+            return self
+
+        def rename(value: _WithDevice) -> _WithDevice:
+            name, colon, label = value.device.partition(":")
+            return replace(value, device=f"{names.get(name, name)}{colon}{label}")
+
+        return replace(
+            self,
+            links=tuple(replace(each, name=names[each.name]) for each in self.links),
+            addresses=tuple(rename(each) for each in self.addresses),
+            routes=tuple(rename(each) for each in self.routes),
+            values=tuple((_rename_in_path(path, names), value) for path, value in self.values),
+        )
+
     def table(self, name: str) -> Ruleset:
         """One table of the packet filter."""
         return dict(self.tables).get(name, Ruleset())
@@ -55,6 +79,18 @@ class Baseline(Value):
         old = dict(self.table(table).policies)
         policies = tuple((chain, policy) for chain, policy in now.policies if policy != "-" or chain not in old)
         return Ruleset(policies, tuple(rule for at, rule in enumerate(now.rules) if at in kept))
+
+
+def _unlabelled(address: Address) -> Address:
+    """An address by its link alone: `docker0:1` is a label of docker0 (netdevice(7))."""
+    return replace(address, device=address.device.partition(":")[0])
+
+
+def _rename_in_path(path: str, names: Mapping[str, str]) -> str:
+    """The sysctl of a link that is called otherwise by now: `…/conf/NAME/forwarding`."""
+    folder, slash, last = path.rpartition("/")
+    above, _, name = folder.rpartition("/")
+    return f"{above}/{names[name]}{slash}{last}" if above.endswith("/conf") and name in names else path
 
 
 def canonical(path: str) -> str:

@@ -15,6 +15,7 @@ from labctl.model.kubeconfig import AUTHORITY_FILE, KEY_FILE, KUBECONFIG
 from labctl.model.lab import NETNS_FOLDER, Place
 from labctl.model.resource import Absent, Foreign, Present, Seen, Unknown
 from labctl.model.store import STATE_FOLDERS
+from labctl.model.values import Address
 from labctl.world.host.judging import named_address, pick, say_old
 from labctl.world.host.own import OwnKernel
 from labctl.world.host.owners import whose
@@ -66,6 +67,11 @@ class GuardedNet(_Guarded):
         self._insist_on(name)
         self._real.set_hairpin(name)
 
+    def clear_hairpin(self, name: str) -> None:
+        """Likewise."""
+        self._insist_on(name)
+        self._real.clear_hairpin(name)
+
     def set_master(self, name: str, bridge: str) -> None:
         """Likewise; an old bridge gets no port either."""
         for each in (name, bridge):
@@ -79,7 +85,7 @@ class GuardedNet(_Guarded):
 
     def delete_address(self, device: str, cidr: str) -> None:
         """Only one that came since."""
-        if any((each.device, each.cidr) == (device, cidr) for each in self._baseline.addresses):
+        if self._baseline.has_address(Address(device, cidr)):
             _refuse(f"the address {cidr} of {device}", (device,), self._baseline)
         self._real.delete_address(device, cidr)
 
@@ -180,7 +186,20 @@ class GuardedKernel:
 
     def __init__(self, kernel: Kernel, node: str, baseline: Baseline) -> None:
         """Guard this node."""
-        self._real, self._place, self._baseline = kernel, Place(node), baseline
+        self._real, self._place, self._kept = kernel, Place(node), baseline
+        self._called_now: Baseline | None = None
+
+    @property
+    def baseline(self) -> Baseline:
+        """What was there before, by the names of now."""
+        if self._called_now is None:
+            self._called_now = self._kept.as_called_now(self._real.net(self._place).links())
+        return self._called_now
+
+    def refresh(self) -> None:
+        """Look anew from now on, also for what links are called."""
+        self._real.refresh()
+        self._called_now = None
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the ports have)
         """What is not looked after here is the real one's."""
@@ -189,16 +208,16 @@ class GuardedKernel:
     def net(self, place: Place) -> Any:  # noqa: ANN401 (the port `Net`)
         """Guarded on the node; containers are the lab's."""
         real = self._real.net(place)
-        return GuardedNet(real, self._baseline) if place == self._place else real
+        return GuardedNet(real, self.baseline) if place == self._place else real
 
     def files(self, node: str) -> Any:  # noqa: ANN401 (the port `Files`)
         """Guarded."""
-        return GuardedFiles(self._real.files(node), self._baseline)
+        return GuardedFiles(self._real.files(node), self.baseline)
 
     def firewall(self, node: str, family: int = 4) -> Any:  # noqa: ANN401 (the port `Firewall`)
         """Guarded, for IPv4: nothing of the course changes rules of IPv6."""
         real = self._real.firewall(node, family)
-        return GuardedFirewall(real, self._baseline) if family == 4 else real  # noqa: PLR2004 (what it is called)
+        return GuardedFirewall(real, self.baseline) if family == 4 else real  # noqa: PLR2004 (what it is called)
 
     @property
     def own(self) -> Kernel:
@@ -208,7 +227,7 @@ class GuardedKernel:
 
     def _view(self) -> OwnKernel:
         guarded: Any = self
-        return OwnKernel(guarded, self._place.node, self._baseline)
+        return OwnKernel(guarded, self._place.node, self.baseline)
 
     def judge(self, resource: Resource, seen: Seen) -> Seen:
         """What is present only with what was there before is that, and not the lab's; nor is what has its name."""
@@ -219,12 +238,12 @@ class GuardedKernel:
         hidden: Hidden = view.hidden
         if isinstance(seen, Foreign):
             all_words = (word for words in hidden.named.values() for word in words)
-            owner = whose((seen.why, *all_words), self._baseline)
+            owner = whose((seen.why, *all_words), self.baseline)
             aside = "it was there before `labctl up`" if hidden.named else ""
             aside += f"{', and' if aside else 'it'} looks like {owner}" if owner else ""
             return Foreign(f"{seen.why}; {aside}" if aside else seen.why, seen.hint or _BESIDE)
         taken = named_address(resource, hidden)
         if hidden.named or taken or (isinstance(seen, Present) and isinstance(alone, Absent)):
             what, words = taken or pick(resource, seen, hidden)
-            return Foreign(say_old(what, words, self._baseline), _BESIDE)
+            return Foreign(say_old(what, words, self.baseline), _BESIDE)
         return seen

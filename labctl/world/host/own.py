@@ -58,7 +58,7 @@ class OwnNet(_Behind):
         """All but the old ones."""
         for each in self._baseline.addresses:
             self._hidden.addresses[f"the address {each.cidr} of {each.device}"] = each
-        return tuple(each for each in self._real.addresses() if each not in self._baseline.addresses)
+        return tuple(each for each in self._real.addresses() if not self._baseline.has_address(each))
 
     def routes(self) -> tuple[Route, ...]:
         """All but the old ones."""

@@ -17,7 +17,6 @@ from labctl.world.host.marks import Marks
 from labctl.world.host.taking import walk
 
 if TYPE_CHECKING:
-    from labctl.model.baseline import Baseline
     from labctl.model.lab import Lab
     from labctl.model.values import Link, Route, Rule, Ruleset
     from labctl.world.host.guard import GuardedKernel
@@ -28,9 +27,9 @@ _PORTS = ("bridge", "veth")
 class Sweep:
     """One clearing of the node; `taken` says what went, `left` what came since and is not the lab's."""
 
-    def __init__(self, kernel: GuardedKernel, lab: Lab, baseline: Baseline) -> None:
+    def __init__(self, kernel: GuardedKernel, lab: Lab) -> None:
         """Through the guard: it keeps what was there before, whatever happens here."""
-        self._kernel, self._lab, self._baseline = kernel, lab, baseline
+        self._kernel, self._lab = kernel, lab
         self._node, self._marks = lab.nodes[0], Marks(lab)
         self.taken: list[str] = []
         self.left: list[str] = []
@@ -131,7 +130,7 @@ class Sweep:
         files = self._kernel.files(self._node.name)
         paths = [path for path, kind in walk(files, folder) if kind == "folder"]
         for path in (*reversed(paths), *map(str, PurePosixPath(folder).parents)):
-            if files.info(path) is not None and self._baseline.kind_of(path) == "" and not files.names(path):
+            if files.info(path) is not None and self._kernel.baseline.kind_of(path) == "" and not files.names(path):
                 files.remove(path)
 
     def _name_others(self) -> None:
@@ -150,7 +149,9 @@ class Sweep:
             self.left += [f"the file {path}" for path, kind in walk(files, folder) if kind != "folder"]
         there = {link.index for link in self._kernel.net(self._node.place).links()}
         self.left += [
-            f"{each.name} is gone, which was there before" for each in self._baseline.links if each.index not in there
+            f"{each.name} is gone, which was there before"
+            for each in self._kernel.baseline.links
+            if each.index not in there
         ]
 
 

@@ -251,7 +251,7 @@ class HostWorld:
             session.close()
 
     def _sweep(self, kernel: Any, kept: Kept) -> None:  # noqa: ANN401 (a guarded kernel)
-        self.swept = Sweep(kernel, kept.lab, kept.baseline)
+        self.swept = Sweep(kernel, kept.lab)
         self.swept.run()
 
     def _plan(self, lab: Lab) -> BootPlan:
