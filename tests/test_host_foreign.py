@@ -141,6 +141,32 @@ SINCE = {
         "left untouched: the rule -A INPUT -j KUBE-FIREWALL",
         "iptables -D INPUT -j KUBE-FIREWALL; iptables -X KUBE-FIREWALL",
     ),
+    # `down` takes away the table that iptables makes for it, too.
+    "a rule in a table that was not there": (
+        "iptables -t mangle -A FORWARD -s 10.244.0.0/24 -j ACCEPT",
+        "taken away: the rule -A FORWARD -s 10.244.0.0/24 -j ACCEPT (mangle)",
+        "",
+    ),
+    "a rule of IPv6 about the bridge": (
+        "ip6tables -A FORWARD -i cni0 -j ACCEPT",
+        "taken away: the rule -A FORWARD -i cni0 -j ACCEPT (filter of ip6tables)",
+        "",
+    ),
+    "another's rule of IPv6": (
+        "ip6tables -A INPUT -p tcp --dport 22 -j ACCEPT",
+        "left untouched: the rule -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT (filter of ip6tables)",
+        "ip6tables -F INPUT; ip6tables -X; nft flush table ip6 filter; nft delete table ip6 filter",
+    ),
+    "an nft table about pods": (
+        "nft -f - <<< 'add table ip mine; add chain ip mine f; add rule ip mine f ip saddr 10.244.1.0/24 accept'",
+        "taken away: the nft table ip mine",
+        "",
+    ),
+    "another's nft table": (
+        "nft add table inet theirs",
+        "left untouched: the nft table inet theirs",
+        "nft delete table inet theirs",
+    ),
     "a route to pods": (
         "ip route add 10.244.7.0/24 via 172.17.0.9 table 99",
         "taken away: the route 10.244.7.0/24 via 172.17.0.9 dev docker0 table 99",
@@ -222,3 +248,4 @@ def test_what_came_since_is_taken_away_if_it_is_the_labs_and_named_if_not(kept: 
         assert kept.state() != before
     finally:
         kept.type("\n".join(cleared for _, _, cleared in SINCE.values() if cleared))
+    assert kept.state() == before

@@ -16,7 +16,7 @@ Ask: TypeAlias = Callable[[str, tuple[object, ...], str, tuple[object, ...]], An
 
 _LOOKS = frozenset(
     {
-        "link", "links", "addresses", "routes", "neighbours", "number_of", "route_to", "listeners",
+        "link", "links", "link_names", "addresses", "routes", "neighbours", "number_of", "route_to", "listeners",
         "info", "read", "names", "same_namespace",
         "table", "has", "saved", "other_backend", "answering", "listed",
         "forwards", "setting", "namespace_path", "look", "standings", "began", "machine",

@@ -144,16 +144,21 @@ class GuardedFiles(_Guarded):
 
 
 class GuardedFirewall(_Guarded):
-    """The packet filter of the node: old rules and chains are not touched."""
+    """The packet filter of the node, of one family of addresses: old rules and chains are not touched."""
+
+    def __init__(self, real: Any, baseline: Baseline, family: int) -> None:  # noqa: ANN401 (as above)
+        """Of IPv4 or IPv6: 4 or 6."""
+        super().__init__(real, baseline)
+        self._family = family
 
     def delete(self, table: str, chain: str, words: Sequence[str]) -> None:
         """Delete one that came since; of two that say the same, the newer one."""
         now = self._real.table(table)
-        old = [rule.words for rule in self._baseline.table(table).of(chain)]
+        old = [rule.words for rule in self._baseline.table(table, self._family).of(chain)]
         if tuple(words) not in old:
             self._real.delete(table, chain, words)
             return
-        own = [at for at in self._baseline.new_rules(table, now) if now.rules[at].words == tuple(words)]
+        own = [at for at in self._baseline.new_rules(table, now, self._family) if now.rules[at].words == tuple(words)]
         own = [at for at in own if now.rules[at].chain == chain]
         if not own:
             _refuse(f"the rule -A {chain} {spell_words(words)}", (), self._baseline)
@@ -166,14 +171,14 @@ class GuardedFirewall(_Guarded):
         for line in text.splitlines():
             table = line[1:].strip() if line.startswith("*") else table
             name, verb = (line[1:].split() or [""])[0], line.split()[:1]
-            old = dict(self._baseline.table(table).policies)
+            old = dict(self._baseline.table(table, self._family).policies)
             if (line.startswith(":") and old.get(name) == "-") or verb in (["-F"], ["-X"], ["-D"]):
                 chain = name if line.startswith(":") else (line.split()[1:2] or [""])[0]
                 self._insist_on_chain(table, chain, line)
         self._real.restore(text)
 
     def _insist_on_chain(self, table: str, chain: str, line: str) -> None:
-        before = self._baseline.table(table)
+        before = self._baseline.table(table, self._family)
         words = tuple(line.split()[2:])
         if line.startswith("-D") and words not in [rule.words for rule in before.of(chain)]:
             return
@@ -193,7 +198,7 @@ class GuardedKernel:
     def baseline(self) -> Baseline:
         """What was there before, by the names of now."""
         if self._called_now is None:
-            self._called_now = self._kept.as_called_now(self._real.net(self._place).links())
+            self._called_now = self._kept.as_called_now(self._real.net(self._place).link_names())
         return self._called_now
 
     def refresh(self) -> None:
@@ -215,9 +220,8 @@ class GuardedKernel:
         return GuardedFiles(self._real.files(node), self.baseline)
 
     def firewall(self, node: str, family: int = 4) -> Any:  # noqa: ANN401 (the port `Firewall`)
-        """Guarded, for IPv4: nothing of the course changes rules of IPv6."""
-        real = self._real.firewall(node, family)
-        return GuardedFirewall(real, self.baseline) if family == 4 else real  # noqa: PLR2004 (what it is called)
+        """Guarded."""
+        return GuardedFirewall(self._real.firewall(node, family), self.baseline, family)
 
     @property
     def own(self) -> Kernel:

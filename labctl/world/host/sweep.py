@@ -12,6 +12,7 @@ from labctl.errors import LabError
 from labctl.model.baseline import TABLES, canonical
 from labctl.model.iptables_save import spell_words
 from labctl.model.lab import NETNS_FOLDER
+from labctl.world.host import nft
 from labctl.world.host.guard import FILES, FOLDERS
 from labctl.world.host.marks import Marks
 from labctl.world.host.taking import walk
@@ -41,7 +42,15 @@ class Sweep:
             KernelRefused: something does not go; the rest has gone.
         """
         troubles: list[LabError] = []
-        for take in (self._rules, self._links, self._addresses, self._routes, self._namespaces, self._files):
+        for take in (
+            self._rules,
+            self._nft_tables,
+            self._links,
+            self._addresses,
+            self._routes,
+            self._namespaces,
+            self._files,
+        ):
             self._kernel.refresh()
             try:
                 take()
@@ -53,18 +62,29 @@ class Sweep:
             raise troubles[0]
 
     def _rules(self) -> None:
-        for table in TABLES:
-            own: Ruleset = self._kernel.own.firewall(self._node.name).table(table)
+        for family, table in self._tables():
+            firewall = self._kernel.firewall(self._node.name, family)
+            own: Ruleset = self._kernel.own.firewall(self._node.name, family).table(table)
             rules, chains = self._find_rules(own)
             for rule in rules:
                 if rule.chain not in chains:
-                    self._kernel.firewall(self._node.name).delete(table, rule.chain, rule.words)
-                self.taken.append(f"the rule -A {rule.chain} {spell_words(rule.words)} ({table})")
+                    firewall.delete(table, rule.chain, rule.words)
+                self.taken.append(_spell_rule(rule, table, family))
             if chains:
                 lines = [f"{verb} {chain}" for verb in ("-F", "-X") for chain in chains]
-                text = "".join(f"{line}\n" for line in (f"*{table}", *lines, "COMMIT"))
-                self._kernel.firewall(self._node.name).restore(text)
-                self.taken += [f"the chain {chain} ({table})" for chain in chains]
+                firewall.restore("".join(f"{line}\n" for line in (f"*{table}", *lines, "COMMIT")))
+                self.taken += [f"the chain {chain} ({_in(table, family)})" for chain in chains]
+
+    def _tables(self) -> tuple[tuple[int, str], ...]:
+        """Family and name; those of IPv6 only if it is known what was in them."""
+        families = (4,) if self._kernel.baseline.tables6 is None else (4, 6)
+        return tuple((family, table) for family in families for table in TABLES)
+
+    def _nft_tables(self) -> None:
+        for table in nft.find_new(self._kernel, self._node, self._kernel.baseline):
+            if nft.is_marked(self._kernel, self._node, table, self._marks):
+                nft.delete(self._kernel, self._node, table)
+                self.taken.append(f"the nft table {table}")
 
     def _find_rules(self, own: Ruleset) -> tuple[list[Rule], list[str]]:
         """The lab's rules and chains among those that came since: a chain with one of its rules is all the lab's."""
@@ -141,9 +161,10 @@ class Sweep:
         self.left += [f"the interface {each.name}" for each in links]
         self.left += [f"the address {each.cidr} of {each.device}" for each in net.addresses()]
         self.left += [f"the route {' '.join(_spell(each))}" for each in net.routes() if each.protocol != "kernel"]
-        for table in TABLES:
-            for rule in own.firewall(self._node.name).table(table).rules:
-                self.left.append(f"the rule -A {rule.chain} {spell_words(rule.words)} ({table})")
+        for family, table in self._tables():
+            for rule in own.firewall(self._node.name, family).table(table).rules:
+                self.left.append(_spell_rule(rule, table, family))
+        self.left += [f"the nft table {each}" for each in nft.find_new(self._kernel, self._node, self._kernel.baseline)]
         files = own.files(self._node.name)
         for folder in FOLDERS:
             self.left += [f"the file {path}" for path, kind in walk(files, folder) if kind != "folder"]
@@ -153,6 +174,14 @@ class Sweep:
             for each in self._kernel.baseline.links
             if each.index not in there
         ]
+
+
+def _spell_rule(rule: Rule, table: str, family: int) -> str:
+    return f"the rule -A {rule.chain} {spell_words(rule.words)} ({_in(table, family)})"
+
+
+def _in(table: str, family: int) -> str:
+    return table if family == 4 else f"{table} of ip6tables"  # noqa: PLR2004 (what it is called)
 
 
 def _spell(route: Route) -> tuple[str, ...]:
