@@ -260,6 +260,9 @@ class Kernel(Protocol):
     def programs(self, place: Place) -> Programs:
         """Programs at a place."""
 
+    def look_all(self, asks: Sequence[tuple[Place, Sequence[str]]]) -> tuple[Completed | KernelRefused, ...]:
+        """Run programs that change nothing side by side, each at its place; an error stands for what it is about."""
+
     def firewall(self, node: str, family: int = 4) -> Firewall:
         """The packet filter of a node, for IPv4 or IPv6."""
 
