@@ -36,15 +36,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what calls the real gcloud where there is none; `./lab test` says so."""
+    """Leave out what calls the real gcloud where there is none; `./lab test` says so.
+
+    What takes long begins first: begun last, it would run alone.
+    """
     if shutil.which("gcloud") is None:
         left_out = [each for each in items if each.get_closest_marker("gcloud")]
         items[:] = [each for each in items if each not in left_out]
         config.hook.pytest_deselected(items=left_out)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long: begun last, it would run alone."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 

@@ -121,8 +121,7 @@ class HostUnderTest:
     def state(self) -> dict[str, object]:
         """All of the machine that counts: what the snapshot shows, what nft and the files say."""
         texts = self.type(
-            # Rules of iptables are in the snapshot; nft keeps an empty table of it, which counts as none.
-            "nft -s list ruleset inet; nft list tables | grep -v ' ip ' || true;"
+            "nft -s list ruleset inet; nft list tables | sort;"
             "! nft list tables | grep -q nm-shared || nft -s list table ip nm-shared-eth9; ip -o rule; ip netns;"
             "cd /proc/sys/net/ipv4; grep . ip_forward conf/*/forwarding conf/*/accept_redirects"
             " ../bridge/bridge-nf-call-iptables || true;"

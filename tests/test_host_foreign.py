@@ -131,6 +131,42 @@ SINCE = {
         "taken away: the chain MINE (nat)",
         "",
     ),
+    "a rule about a port of the bridge": (
+        "iptables -I FORWARD -i vetha -j DROP",
+        "taken away: the rule -A FORWARD -i vetha -j DROP",
+        "",
+    ),
+    "the kubelet's own chain": (
+        "iptables -N KUBE-FIREWALL; iptables -A INPUT -j KUBE-FIREWALL",
+        "left untouched: the rule -A INPUT -j KUBE-FIREWALL",
+        "iptables -D INPUT -j KUBE-FIREWALL; iptables -X KUBE-FIREWALL",
+    ),
+    # `down` takes away the table that iptables makes for it, too.
+    "a rule in a table that was not there": (
+        "iptables -t mangle -A FORWARD -s 10.244.0.0/24 -j ACCEPT",
+        "taken away: the rule -A FORWARD -s 10.244.0.0/24 -j ACCEPT (mangle)",
+        "",
+    ),
+    "a rule of IPv6 about the bridge": (
+        "ip6tables -A FORWARD -i cni0 -j ACCEPT",
+        "taken away: the rule -A FORWARD -i cni0 -j ACCEPT (filter of ip6tables)",
+        "",
+    ),
+    "another's rule of IPv6": (
+        "ip6tables -A INPUT -p tcp --dport 22 -j ACCEPT",
+        "left untouched: the rule -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT (filter of ip6tables)",
+        "ip6tables -F INPUT; ip6tables -X; nft flush table ip6 filter; nft delete table ip6 filter",
+    ),
+    "an nft table about pods": (
+        "nft -f - <<< 'add table ip mine; add chain ip mine f; add rule ip mine f ip saddr 10.244.1.0/24 accept'",
+        "taken away: the nft table ip mine",
+        "",
+    ),
+    "another's nft table": (
+        "nft add table inet theirs",
+        "left untouched: the nft table inet theirs",
+        "nft delete table inet theirs",
+    ),
     "a route to pods": (
         "ip route add 10.244.7.0/24 via 172.17.0.9 table 99",
         "taken away: the route 10.244.7.0/24 via 172.17.0.9 dev docker0 table 99",
@@ -171,6 +207,32 @@ SINCE = {
 }
 
 
+RENAME = "ip link set {0} down; ip link set {0} name {1}; ip link set {1} up; "
+ROUTE = "ip route replace 10.244.7.0/24 via 172.17.0.9 dev {} proto static\n"
+
+
+def test_what_was_there_before_is_kept_when_a_link_is_renamed_under_the_lab(kept: HostUnderTest) -> None:
+    before = kept.state()
+    kept.type(f"ip addr add 10.244.0.1/24 dev docker0; {ROUTE.format('docker0')}")
+    theirs = kept.state()
+    try:
+        kept.labctl("up")
+        # Going down takes the route along; who renames a link puts it back.
+        kept.type(RENAME.format("docker0", "cni0") + ROUTE.format("cni0"))
+        kept.labctl("status", code=1)
+        assert "taken away" not in kept.labctl("reset").err
+        done = kept.labctl("step", "0", "--apply", code=4)
+        assert "cni0 was there before" in done.err.replace("\n", " ")
+        kept.labctl("down")
+        kept.type(RENAME.format("cni0", "docker0") + ROUTE.format("docker0"))
+        # The kernel has put a label to it; `del` fails if it is gone.
+        kept.type("ip addr del 10.244.0.1/24 dev docker0; ip addr add 10.244.0.1/24 dev docker0")
+        assert kept.state() == theirs
+    finally:
+        kept.type("ip addr del 10.244.0.1/24 dev docker0; ip route del 10.244.7.0/24")
+    assert kept.state() == before
+
+
 def test_what_came_since_is_taken_away_if_it_is_the_labs_and_named_if_not(kept: HostUnderTest) -> None:
     before = kept.state()
     kept.labctl("up")
@@ -186,3 +248,4 @@ def test_what_came_since_is_taken_away_if_it_is_the_labs_and_named_if_not(kept: 
         assert kept.state() != before
     finally:
         kept.type("\n".join(cleared for _, _, cleared in SINCE.values() if cleared))
+    assert kept.state() == before

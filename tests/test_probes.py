@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labctl.engine.report import Outcome
+from labctl.errors import KernelRefused, ToolMissing
+from labctl.model.lab import Place
 from labctl.model.resource import Action
+from labctl.model.values import Completed
 from labctl.resources import Reservation
 
 if TYPE_CHECKING:
@@ -205,3 +208,21 @@ def test_apply_is_content_where_only_a_probe_cannot_tell(lab: LabUnderTest) -> N
     assert applied.code == 0
     assert "by-passes iptables" in " ".join(applied.out.split())
     assert lab.labctl("step", "5", "--verify").code == 6
+
+
+def test_programs_are_asked_side_by_side_and_one_that_fails_is_no_other_ones_fault(lab: LabUnderTest) -> None:
+    a, worker = lab.lab.place("master/a"), lab.lab.place("worker")
+    # Each of the two waits for what only the other says: one after the other, the first would wait for ever.
+    pipes = "mkfifo -m 600 /tmp/one /tmp/two 2>/dev/null || true; "
+    asks = [
+        (a, ("bash", "-c", pipes + "echo 1 >/tmp/one; cat /tmp/two")),
+        (worker, ("no-such-tool",)),
+        (Place("master", "nobody"), ("true",)),
+        (a, ("bash", "-c", pipes + "cat /tmp/one; echo 2 >/tmp/two")),
+    ]
+    first, tool, place, last = lab.kernel.look_all(asks)
+    assert isinstance(tool, ToolMissing)
+    assert isinstance(place, KernelRefused)
+    assert isinstance(first, Completed)
+    assert isinstance(last, Completed)
+    assert (first.out, last.out) == ("2\n", "1\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
@@ -176,3 +177,18 @@ def test_what_no_report_can_be_made_of(home: Path, arguments: tuple[str, ...], w
     assert what in said.out + said.err
     assert "hint" in said.out + said.err
     assert not home.exists()
+
+
+@pytest.mark.anybody
+@pytest.mark.machine
+def test_what_is_no_file_stays_what_it_is(home: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert run_labctl(home, "report", "--output", str(pipe)).code == 1  # no world
+        assert pipe.is_fifo()
+        assert os.read(reader, 1 << 16).decode().startswith("labctl report:")
+    finally:
+        os.close(reader)
+    assert [each.name for each in tmp_path.iterdir() if each.name != "home"] == ["pipe"]

@@ -1,12 +1,13 @@
-"""Asks probes: all pings side by side, all connections side by side, the rest one after the other."""
+"""Asks probes: all pings side by side, all connections, all programs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from labctl.engine.names import ask_names
+from labctl.engine.programs import ask_programs
 from labctl.engine.spread import ask_spread
-from labctl.errors import KernelRefused, ToolMissing, WorldGone
+from labctl.errors import KernelRefused, WorldGone
 from labctl.model.lab import NETNS_FOLDER, Container, Place
 from labctl.model.probe import (
     Answer,
@@ -27,9 +28,10 @@ from labctl.model.value import replace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from labctl.engine.programs import ProgramQuestion
     from labctl.model.lab import Lab
     from labctl.model.ports import Kernel
-    from labctl.model.values import Completed, EchoResult
+    from labctl.model.values import EchoResult
 
 _BRIDGE_FILTER = "net.bridge.bridge-nf-call-iptables"
 _ASK_THERE = "is that machine up, and has it come as far? on it: sudo labctl --world host status"
@@ -46,22 +48,19 @@ class Prober:
     def ask(self, probes: Sequence[Probe]) -> tuple[Answer, ...]:
         """Ask all; the answers come in the order of the probes."""
         answers: dict[int, Answer] = {}
-        pings: dict[int, tuple[Place, str]] = {}
+        targets: dict[int, Ping] = {}
         talks: dict[int, SeenFrom] = {}
         homes: dict[int, Reserved] = {}
         spreads: dict[int, Spread] = {}
         names: dict[int, Resolves] = {}
+        programs: dict[int, ProgramQuestion] = {}
         for number, probe in enumerate(probes):
             if self._is_unborn(probe.question.source):
                 answers[number] = Answer(yes=False, why=f"there is no container {probe.question.source.container} yet")
                 continue
             match probe.question:
-                case Ping(source, target):
-                    address = self._address(target)
-                    if isinstance(address, Answer):
-                        answers[number] = address
-                    else:
-                        pings[number] = (source, address)
+                case Ping() as question:
+                    targets[number] = question
                 case SeenFrom() as question:
                     talks[number] = question
                 case Spread() as question:
@@ -70,8 +69,14 @@ class Prober:
                     homes[number] = question
                 case Resolves() as question:
                     names[number] = question
-                case question:
-                    answers[number] = self._ask_one(question)
+                case RouteVia(source, target, device):
+                    answers[number] = self._ask_route(source, target, device)
+                case Succeeds() | Prints() | Shows() as question:
+                    programs[number] = question
+        addresses = {number: self._address(question.target) for number, question in targets.items()}
+        answers |= {number: address for number, address in addresses.items() if isinstance(address, Answer)}
+        pings = {number: (targets[number].source, each) for number, each in addresses.items() if isinstance(each, str)}
+        answers |= ask_programs(self._kernel, programs)
         answers |= self._ping(pings) | self._converse(talks) | self._ask_reserved(homes)
         answers |= self._doubt({number: answer for number, answer in answers.items() if not answer.yes}, pings, talks)
         answers |= ask_spread(self._kernel.packets, spreads)
@@ -130,41 +135,16 @@ class Prober:
         heard = self._kernel.packets.converse_all(asks)
         return {number: _of_talk(question, line) for (number, question), line in zip(talks.items(), heard, strict=True)}
 
-    def _ask_one(self, question: RouteVia | Succeeds | Prints | Shows) -> Answer:
+    def _ask_route(self, source: Place, target: str, device: str) -> Answer:
         try:
-            match question:
-                case RouteVia(source, target, device):
-                    return self._ask_route(source, target, device)
-                case Prints(source, argv, line):
-                    return _of_print(self._kernel.programs(source).look(argv), line)
-                case Shows(source, argv, containers):
-                    return self._ask_shown(self._kernel.programs(source).look(argv), containers)
-                case Succeeds(source, argv):
-                    done = self._kernel.programs(source).run(argv)
-                    return Answer(done.code == 0, _complaint(done))
-        except (ToolMissing, WorldGone) as error:
+            route = self._kernel.net(source).route_to(target)
+        except WorldGone as error:
             return Answer(None, error.what, error.hint)
         except KernelRefused as error:
             return Answer(yes=False, why=error.what)
-
-    def _ask_route(self, source: Place, target: str, device: str) -> Answer:
-        route = self._kernel.net(source).route_to(target)
         if route is None:
             return Answer(yes=False, why=f"{source} has no route to {target}")
         return Answer(route.device == device, "" if route.device == device else f"it leaves by {route.device}")
-
-    def _ask_shown(self, done: Completed, containers: Sequence[Container]) -> Answer:
-        """Whether a program shows all addresses that these containers have now; who has none has none to show."""
-        if done.code != 0:
-            return Answer(yes=False, why=_complaint(done))
-        shown = set(done.out.split())
-        standings = self._kernel.standings([each.place for each in containers])
-        for container, standing in zip(containers, standings, strict=True):
-            if standing is None:
-                return Answer(yes=False, why=f"there is no container {container.name}")
-            if standing.address and standing.address not in shown:
-                return Answer(yes=False, why=f"{standing.address}, which {container.name} has, is not among them")
-        return Answer(yes=True)
 
     def _ask_reserved(self, homes: dict[int, Reserved]) -> dict[int, Answer]:
         """Who answers for an address must have it in its own namespace; nobody answering is fine too."""
@@ -223,19 +203,6 @@ class Prober:
 
 def _of_echo(result: EchoResult) -> Answer:
     return Answer(result.answered if result.measured else None, result.why)
-
-
-def _complaint(done: Completed) -> str:
-    """The last that a program said before it failed; empty if it did not."""
-    said = (done.err or done.out).strip().splitlines()
-    return "" if done.code == 0 else (said[-1] if said else f"exit code {done.code}")
-
-
-def _of_print(done: Completed, line: str) -> Answer:
-    said = done.out.removesuffix("\n")
-    if done.code != 0 or said == line:
-        return Answer(done.code == 0, _complaint(done))
-    return Answer(yes=False, why=f"it prints {said.splitlines()[0]!r}" if said else "it prints nothing")
 
 
 def _of_talk(question: SeenFrom, line: str | KernelRefused) -> Answer:

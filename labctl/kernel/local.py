@@ -14,19 +14,20 @@ from labctl.kernel.cloud import NoCloud, VpcCloud
 from labctl.kernel.files import NodeFiles
 from labctl.kernel.identity import mark_of
 from labctl.kernel.places import Places
-from labctl.kernel.process import PlacePrograms
+from labctl.kernel.process import PlacePrograms, look_all
 from labctl.model.lab import INTERNET, VPC, Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from labctl.errors import KernelRefused
     from labctl.kernel.firewall import IptablesFirewall
     from labctl.kernel.netlink import PlaceNet, Sockets
     from labctl.kernel.packets import SidePackets
     from labctl.kernel.scan import NodeScanner
     from labctl.model.lab import Lab
     from labctl.model.ports import Cloud
-    from labctl.model.values import MachineFacts, Standing
+    from labctl.model.values import Completed, MachineFacts, Standing
     from labctl.model.world import WorldRecord
 
 
@@ -80,6 +81,10 @@ class LocalKernel:
     def programs(self, place: Place) -> PlacePrograms:
         """Programs at a place."""
         return PlacePrograms(self._places, place, self._marks)
+
+    def look_all(self, asks: Sequence[tuple[Place, Sequence[str]]]) -> tuple[Completed | KernelRefused, ...]:
+        """Programs that look, side by side."""
+        return look_all([(self.programs(place), argv) for place, argv in asks])
 
     def firewall(self, node: str, family: int = 4) -> IptablesFirewall:
         """The packet filter of a node."""

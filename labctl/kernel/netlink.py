@@ -90,6 +90,11 @@ class PlaceNet:
             messages = tuple(self._route.link("get", ifname=name, ext_mask=_SKIP_STATISTICS))
         return next((_link(message) for message in messages), None)
 
+    def link_names(self) -> dict[int, str]:
+        """All names by index (if_nameindex(3))."""
+        with self._places.at(self._place):
+            return dict(socket.if_nameindex())
+
     def addresses(self) -> tuple[Address, ...]:
         """All IPv4 addresses."""
         return tuple(

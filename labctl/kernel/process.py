@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused, ToolMissing
 from labctl.kernel import daemon
-from labctl.kernel.talk import talk
+from labctl.kernel.talk import Talk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ FOLDER = "/opt/labctl/bin"
 PATH = f"{FOLDER}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C", "LANG": "C"}
 _MOST_SECONDS = 30
+_SIDE_BY_SIDE = 8
 
 _PACKAGES = {
     "ip": "iproute2",
@@ -57,19 +58,17 @@ class PlacePrograms:
 
     def look(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one that changes nothing, but not for ever."""
-        try:
-            return self._run(argv, text, _MOST_SECONDS)
-        except TimeoutError:
-            raise KernelRefused(f"{argv[0]} did not end within {_MOST_SECONDS} seconds, and was ended") from None
+        return _finish_look(self.begin(argv, text), argv)
 
     def run(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one to its end, in a session of its own: Ctrl-C is for labctl, not for what it is in the middle of."""
-        return self._run(argv, text, None)
+        return self.begin(argv, text).finish()
 
-    def _run(self, argv: Sequence[str], text: str, seconds: float | None) -> Completed:
+    def begin(self, argv: Sequence[str], text: str = "") -> Talk:
+        """Start one; whoever does must finish it."""
         self._places.go_to_start(self._place)
         try:
-            return talk(argv, text, self._environment, seconds=seconds)
+            return Talk(argv, text, self._environment)
         except (FileNotFoundError, PermissionError):  # not there, or nothing that may be run
             raise missing(argv[0]) from None
 
@@ -93,3 +92,37 @@ class PlacePrograms:
             attend(self._places, self._place, places, port, argv, self._environment)
         except (FileNotFoundError, PermissionError):
             raise missing(argv[0]) from None
+
+
+def look_all(asks: Sequence[tuple[PlacePrograms, Sequence[str]]]) -> tuple[Completed | KernelRefused, ...]:
+    """Run programs that change nothing side by side, not too many at once; why one could not be run stands for it."""
+    found: list[Completed | KernelRefused] = []
+    for first in range(0, len(asks), _SIDE_BY_SIDE):
+        some = asks[first : first + _SIDE_BY_SIDE]
+        begun = [_begin(programs, argv) for programs, argv in some]
+        found += [
+            talk if isinstance(talk, KernelRefused) else _finish(talk, argv)
+            for talk, (_, argv) in zip(begun, some, strict=True)
+        ]
+    return tuple(found)
+
+
+def _begin(programs: PlacePrograms, argv: Sequence[str]) -> Talk | KernelRefused:
+    try:
+        return programs.begin(argv)
+    except KernelRefused as refused:
+        return refused
+
+
+def _finish(talk: Talk, argv: Sequence[str]) -> Completed | KernelRefused:
+    try:
+        return _finish_look(talk, argv)
+    except KernelRefused as refused:
+        return refused
+
+
+def _finish_look(talk: Talk, argv: Sequence[str]) -> Completed:
+    try:
+        return talk.finish(_MOST_SECONDS)
+    except TimeoutError:
+        raise KernelRefused(f"{argv[0]} did not end within {_MOST_SECONDS} seconds, and was ended") from None

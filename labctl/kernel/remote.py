@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from labctl.errors import KernelRefused
     from labctl.model.lab import Place
     from labctl.model.ports import Cloud, Files, Firewall, Net, Packets, Programs, Scanner
-    from labctl.model.values import MachineFacts, Standing
+    from labctl.model.values import Completed, MachineFacts, Standing
 
 Ask: TypeAlias = Callable[[str, tuple[object, ...], str, tuple[object, ...]], Any]
 
 _LOOKS = frozenset(
     {
-        "link", "links", "addresses", "routes", "neighbours", "number_of", "route_to", "listeners",
+        "link", "links", "link_names", "addresses", "routes", "neighbours", "number_of", "route_to", "listeners",
         "info", "read", "names", "same_namespace",
         "table", "has", "saved", "other_backend", "answering", "listed",
         "forwards", "setting", "namespace_path", "look", "standings", "began", "machine",
@@ -80,6 +81,10 @@ class RemoteKernel:
         """Programs at a place."""
         return cast("Programs", _Door(self, "programs", (place,)))
 
+    def look_all(self, asks: Sequence[tuple[Place, Sequence[str]]]) -> tuple[Completed | KernelRefused, ...]:
+        """Programs that look, side by side; what they said is not remembered, for a probe is asked anew."""
+        return cast("tuple[Completed | KernelRefused, ...]", self.ask("", (), "look_all", (tuple(asks),)))
+
     def firewall(self, node: str, family: int = 4) -> Firewall:
         """The packet filter of a node."""
         return cast("Firewall", _Door(self, "firewall", (node, family)))
@@ -124,7 +129,7 @@ class RemoteKernel:
 
     def _forget(self, door: str, door_arguments: tuple[object, ...], method: str, arguments: tuple[Any, ...]) -> None:
         """After a change, forget what it may have changed, and no more: looking again is what costs."""
-        if door == "packets":
+        if door == "packets" or method == "look_all":
             return
         self._forget_looks_of_programs()
         if door == "programs":

@@ -32,14 +32,34 @@ def talk(
         FileNotFoundError, PermissionError: there is no such program, or nobody may run it.
         TimeoutError: it took longer.
     """
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(
-        list(argv), stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env=dict(environment), start_new_session=True
-    )
-    with process, _Conversation(process, text.encode(), most) as conversation:
-        conversation.hold(seconds)
-        code = process.wait()
-        return Completed(code, *(bytes(said).decode("utf-8", "replace") for said in conversation.said))
+    return Talk(argv, text, environment, most).finish(seconds)
+
+
+class Talk:
+    """A program that has been started as `talk` does; several may run side by side, and each must be finished."""
+
+    def __init__(self, argv: Sequence[str], text: str, environment: Mapping[str, str], most: int = _MOST) -> None:
+        """Start it.
+
+        Raises:
+            FileNotFoundError, PermissionError: as `talk`.
+        """
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            list(argv), stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env=dict(environment), start_new_session=True
+        )
+        self._text, self._most = text.encode(), most
+
+    def finish(self, seconds: float | None = None) -> Completed:
+        """Listen until it ends.
+
+        Raises:
+            TimeoutError: as `talk`.
+        """
+        with self._process as process, _Conversation(process, self._text, self._most) as conversation:
+            conversation.hold(seconds)
+            code = process.wait()
+            return Completed(code, *(bytes(said).decode("utf-8", "replace") for said in conversation.said))
 
 
 class _Conversation:

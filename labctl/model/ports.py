@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from labctl.errors import KernelRefused
     from labctl.model.lab import Place
@@ -42,6 +42,9 @@ class Net(Protocol):
 
     def link(self, name: str) -> Link | None:
         """One interface by its name; None if there is none."""
+
+    def link_names(self) -> Mapping[int, str]:
+        """What the interfaces are called, by index: much cheaper than all that `links` tells of hundreds."""
 
     def addresses(self) -> tuple[Address, ...]:
         """All IPv4 addresses."""
@@ -280,6 +283,9 @@ class Kernel(Protocol):
 
     def programs(self, place: Place) -> Programs:
         """Programs at a place."""
+
+    def look_all(self, asks: Sequence[tuple[Place, Sequence[str]]]) -> tuple[Completed | KernelRefused, ...]:
+        """Run programs that change nothing side by side, each at its place; an error stands for what it is about."""
 
     def firewall(self, node: str, family: int = 4) -> Firewall:
         """The packet filter of a node, for IPv4 or IPv6."""

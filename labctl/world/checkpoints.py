@@ -108,10 +108,18 @@ def read_file(path: Path, most_bytes: int) -> bytes:
 def write_file(path: Path, text: str, *, replace: bool) -> None:
     """Write a file whole or not at all; a link of that name is replaced, not followed.
 
+    A device or a pipe, and what stands for one (`/dev/stdout`, `>(…)` of a shell), is written to and stays what it is.
+
     Raises:
         UsageError: it exists, and was not to be replaced.
         KernelRefused: it cannot be written.
     """
+    if replace and _is_stream(path):
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise _refused(path, "be written", error) from None
+        return
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -130,6 +138,16 @@ def write_file(path: Path, text: str, *, replace: bool) -> None:
     finally:
         with suppress(OSError, ValueError):
             beside.unlink(missing_ok=True)
+
+
+def _is_stream(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    # /dev/stdout is a link, and leads to a file where standard output is one.
+    stands_for_one = path.is_symlink() and path.absolute().parts[1] in ("dev", "proc")
+    return stands_for_one or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _refused(path: Path, what: str, error: Exception) -> KernelRefused:

@@ -15,6 +15,7 @@ from labctl.model.kubeconfig import AUTHORITY_FILE, KEY_FILE, KUBECONFIG
 from labctl.model.lab import NETNS_FOLDER, Place
 from labctl.model.resource import Absent, Foreign, Present, Seen, Unknown
 from labctl.model.store import STATE_FOLDERS
+from labctl.model.values import Address
 from labctl.world.host.judging import named_address, pick, say_old
 from labctl.world.host.own import OwnKernel
 from labctl.world.host.owners import whose
@@ -66,6 +67,11 @@ class GuardedNet(_Guarded):
         self._insist_on(name)
         self._real.set_hairpin(name)
 
+    def clear_hairpin(self, name: str) -> None:
+        """Likewise."""
+        self._insist_on(name)
+        self._real.clear_hairpin(name)
+
     def set_master(self, name: str, bridge: str) -> None:
         """Likewise; an old bridge gets no port either."""
         for each in (name, bridge):
@@ -79,7 +85,7 @@ class GuardedNet(_Guarded):
 
     def delete_address(self, device: str, cidr: str) -> None:
         """Only one that came since."""
-        if any((each.device, each.cidr) == (device, cidr) for each in self._baseline.addresses):
+        if self._baseline.has_address(Address(device, cidr)):
             _refuse(f"the address {cidr} of {device}", (device,), self._baseline)
         self._real.delete_address(device, cidr)
 
@@ -138,16 +144,21 @@ class GuardedFiles(_Guarded):
 
 
 class GuardedFirewall(_Guarded):
-    """The packet filter of the node: old rules and chains are not touched."""
+    """The packet filter of the node, of one family of addresses: old rules and chains are not touched."""
+
+    def __init__(self, real: Any, baseline: Baseline, family: int) -> None:  # noqa: ANN401 (as above)
+        """Of IPv4 or IPv6: 4 or 6."""
+        super().__init__(real, baseline)
+        self._family = family
 
     def delete(self, table: str, chain: str, words: Sequence[str]) -> None:
         """Delete one that came since; of two that say the same, the newer one."""
         now = self._real.table(table)
-        old = [rule.words for rule in self._baseline.table(table).of(chain)]
+        old = [rule.words for rule in self._baseline.table(table, self._family).of(chain)]
         if tuple(words) not in old:
             self._real.delete(table, chain, words)
             return
-        own = [at for at in self._baseline.new_rules(table, now) if now.rules[at].words == tuple(words)]
+        own = [at for at in self._baseline.new_rules(table, now, self._family) if now.rules[at].words == tuple(words)]
         own = [at for at in own if now.rules[at].chain == chain]
         if not own:
             _refuse(f"the rule -A {chain} {spell_words(words)}", (), self._baseline)
@@ -160,14 +171,14 @@ class GuardedFirewall(_Guarded):
         for line in text.splitlines():
             table = line[1:].strip() if line.startswith("*") else table
             name, verb = (line[1:].split() or [""])[0], line.split()[:1]
-            old = dict(self._baseline.table(table).policies)
+            old = dict(self._baseline.table(table, self._family).policies)
             if (line.startswith(":") and old.get(name) == "-") or verb in (["-F"], ["-X"], ["-D"]):
                 chain = name if line.startswith(":") else (line.split()[1:2] or [""])[0]
                 self._insist_on_chain(table, chain, line)
         self._real.restore(text)
 
     def _insist_on_chain(self, table: str, chain: str, line: str) -> None:
-        before = self._baseline.table(table)
+        before = self._baseline.table(table, self._family)
         words = tuple(line.split()[2:])
         if line.startswith("-D") and words not in [rule.words for rule in before.of(chain)]:
             return
@@ -180,7 +191,20 @@ class GuardedKernel:
 
     def __init__(self, kernel: Kernel, node: str, baseline: Baseline) -> None:
         """Guard this node."""
-        self._real, self._place, self._baseline = kernel, Place(node), baseline
+        self._real, self._place, self._kept = kernel, Place(node), baseline
+        self._called_now: Baseline | None = None
+
+    @property
+    def baseline(self) -> Baseline:
+        """What was there before, by the names of now."""
+        if self._called_now is None:
+            self._called_now = self._kept.as_called_now(self._real.net(self._place).link_names())
+        return self._called_now
+
+    def refresh(self) -> None:
+        """Look anew from now on, also for what links are called."""
+        self._real.refresh()
+        self._called_now = None
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the ports have)
         """What is not looked after here is the real one's."""
@@ -189,16 +213,15 @@ class GuardedKernel:
     def net(self, place: Place) -> Any:  # noqa: ANN401 (the port `Net`)
         """Guarded on the node; containers are the lab's."""
         real = self._real.net(place)
-        return GuardedNet(real, self._baseline) if place == self._place else real
+        return GuardedNet(real, self.baseline) if place == self._place else real
 
     def files(self, node: str) -> Any:  # noqa: ANN401 (the port `Files`)
         """Guarded."""
-        return GuardedFiles(self._real.files(node), self._baseline)
+        return GuardedFiles(self._real.files(node), self.baseline)
 
     def firewall(self, node: str, family: int = 4) -> Any:  # noqa: ANN401 (the port `Firewall`)
-        """Guarded, for IPv4: nothing of the course changes rules of IPv6."""
-        real = self._real.firewall(node, family)
-        return GuardedFirewall(real, self._baseline) if family == 4 else real  # noqa: PLR2004 (what it is called)
+        """Guarded."""
+        return GuardedFirewall(self._real.firewall(node, family), self.baseline, family)
 
     @property
     def own(self) -> Kernel:
@@ -208,7 +231,7 @@ class GuardedKernel:
 
     def _view(self) -> OwnKernel:
         guarded: Any = self
-        return OwnKernel(guarded, self._place.node, self._baseline)
+        return OwnKernel(guarded, self._place.node, self.baseline)
 
     def judge(self, resource: Resource, seen: Seen) -> Seen:
         """What is present only with what was there before is that, and not the lab's; nor is what has its name."""
@@ -219,12 +242,12 @@ class GuardedKernel:
         hidden: Hidden = view.hidden
         if isinstance(seen, Foreign):
             all_words = (word for words in hidden.named.values() for word in words)
-            owner = whose((seen.why, *all_words), self._baseline)
+            owner = whose((seen.why, *all_words), self.baseline)
             aside = "it was there before `labctl up`" if hidden.named else ""
             aside += f"{', and' if aside else 'it'} looks like {owner}" if owner else ""
             return Foreign(f"{seen.why}; {aside}" if aside else seen.why, seen.hint or _BESIDE)
         taken = named_address(resource, hidden)
         if hidden.named or taken or (isinstance(seen, Present) and isinstance(alone, Absent)):
             what, words = taken or pick(resource, seen, hidden)
-            return Foreign(say_old(what, words, self._baseline), _BESIDE)
+            return Foreign(say_old(what, words, self.baseline), _BESIDE)
         return seen

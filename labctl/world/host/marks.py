@@ -11,6 +11,7 @@ from labctl.model.kubeconfig import AUTHORITY_FILE, KEY_FILE, KUBECONFIG
 from labctl.model.naming import SERVICES_FOLDER
 from labctl.model.objects import MY_POD
 from labctl.model.service import DNS_POD
+from labctl.model.service_chains import SHARED
 from labctl.model.store import PLUGIN, RESULTS_FOLDER, store_folder
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from labctl.model.values import Rule
 
 _NETWORK = re.compile(r"(?<![\d.])\d+\.\d+\.\d+\.\d+(?:/\d+)?")
-_CHAINS = "KUBE-"  # what kube-proxy calls its own, and the course after it
+# What kube-proxy calls its own, and the course after it; KUBE-FIREWALL and the canaries are the kubelet's.
+_CHAINS = re.compile("|".join((*map(re.escape, SHARED), r"KUBE-(?:SVC|SEP|EXT)-.+")))
 
 
 class Marks:
@@ -29,7 +31,6 @@ class Marks:
         node = lab.nodes[0]
         self.names = {*(each.name for each in node.containers), lab.guest(node).name, DNS_POD, MY_POD}
         self.links = {lab.bridge, *(f"veth{name}" for name in self.names)}
-        self._bridge = lab.bridge
         self._ranges = (lab.cluster_range, lab.service_range)
         self._paths = (
             re.escape(f"{store_folder(lab.network)}/"),
@@ -49,17 +50,17 @@ class Marks:
         return any(found.subnet_of(each) for each in self._ranges)
 
     def has_rule(self, rule: Rule) -> bool:
-        """Tell whether a rule names the lab's bridge, one of its ranges or of its chains."""
+        """Tell whether a rule names the lab's bridge or a port of it, one of its ranges or of its chains."""
         ranges = (found for word in rule.words for found in _NETWORK.findall(word))
         return (
-            self._bridge in rule.words
+            bool(self.links & set(rule.words))
             or any(self.has_range(each) for each in ranges)
             or any(self.has_chain(each) for each in (rule.chain, *rule.words))
         )
 
     def has_chain(self, name: str) -> bool:
         """Tell whether a chain is called as the course's are."""
-        return name.startswith(_CHAINS)
+        return _CHAINS.fullmatch(name) is not None
 
     def has_path(self, path: str) -> bool:
         """Tell whether a file is one that the lab writes."""

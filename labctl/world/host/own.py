@@ -58,7 +58,7 @@ class OwnNet(_Behind):
         """All but the old ones."""
         for each in self._baseline.addresses:
             self._hidden.addresses[f"the address {each.cidr} of {each.device}"] = each
-        return tuple(each for each in self._real.addresses() if each not in self._baseline.addresses)
+        return tuple(each for each in self._real.addresses() if not self._baseline.has_address(each))
 
     def routes(self) -> tuple[Route, ...]:
         """All but the old ones."""
@@ -93,12 +93,17 @@ class OwnFiles(_Behind):
 
 
 class OwnFirewall(_Behind):
-    """The rules and chains that came since."""
+    """The rules and chains that came since, of one family of addresses."""
+
+    def __init__(self, real: Any, baseline: Baseline, hidden: Hidden, family: int) -> None:  # noqa: ANN401 (as above)
+        """Of IPv4 or IPv6: 4 or 6."""
+        super().__init__(real, baseline, hidden)
+        self._family = family
 
     def table(self, name: str) -> Ruleset:
         """One table without the old rules."""
         now: Ruleset = self._real.table(name)
-        own = self._baseline.without(name, now)
+        own = self._baseline.without(name, now, self._family)
         kept = set(own.rules)
         for rule in now.rules:
             if rule not in kept:
@@ -144,9 +149,8 @@ class OwnKernel:
         return OwnFiles(self._guarded.files(node), self._baseline, self.hidden)
 
     def firewall(self, node: str, family: int = 4) -> Any:  # noqa: ANN401 (the port `Firewall`)
-        """The rules that came since, of IPv4."""
-        real = self._guarded.firewall(node, family)
-        return OwnFirewall(real, self._baseline, self.hidden) if family == 4 else real  # noqa: PLR2004 (what it is called)
+        """The rules that came since."""
+        return OwnFirewall(self._guarded.firewall(node, family), self._baseline, self.hidden, family)
 
     @property
     def cloud(self) -> OwnCloud:

@@ -12,12 +12,12 @@ from labctl.errors import LabError
 from labctl.model.baseline import TABLES, canonical
 from labctl.model.iptables_save import spell_words
 from labctl.model.lab import NETNS_FOLDER
+from labctl.world.host import nft
 from labctl.world.host.guard import FILES, FOLDERS
 from labctl.world.host.marks import Marks
 from labctl.world.host.taking import walk
 
 if TYPE_CHECKING:
-    from labctl.model.baseline import Baseline
     from labctl.model.lab import Lab
     from labctl.model.values import Link, Route, Rule, Ruleset
     from labctl.world.host.guard import GuardedKernel
@@ -28,9 +28,9 @@ _PORTS = ("bridge", "veth")
 class Sweep:
     """One clearing of the node; `taken` says what went, `left` what came since and is not the lab's."""
 
-    def __init__(self, kernel: GuardedKernel, lab: Lab, baseline: Baseline) -> None:
+    def __init__(self, kernel: GuardedKernel, lab: Lab) -> None:
         """Through the guard: it keeps what was there before, whatever happens here."""
-        self._kernel, self._lab, self._baseline = kernel, lab, baseline
+        self._kernel, self._lab = kernel, lab
         self._node, self._marks = lab.nodes[0], Marks(lab)
         self.taken: list[str] = []
         self.left: list[str] = []
@@ -42,7 +42,15 @@ class Sweep:
             KernelRefused: something does not go; the rest has gone.
         """
         troubles: list[LabError] = []
-        for take in (self._rules, self._links, self._addresses, self._routes, self._namespaces, self._files):
+        for take in (
+            self._rules,
+            self._nft_tables,
+            self._links,
+            self._addresses,
+            self._routes,
+            self._namespaces,
+            self._files,
+        ):
             self._kernel.refresh()
             try:
                 take()
@@ -54,18 +62,29 @@ class Sweep:
             raise troubles[0]
 
     def _rules(self) -> None:
-        for table in TABLES:
-            own: Ruleset = self._kernel.own.firewall(self._node.name).table(table)
+        for family, table in self._tables():
+            firewall = self._kernel.firewall(self._node.name, family)
+            own: Ruleset = self._kernel.own.firewall(self._node.name, family).table(table)
             rules, chains = self._find_rules(own)
             for rule in rules:
                 if rule.chain not in chains:
-                    self._kernel.firewall(self._node.name).delete(table, rule.chain, rule.words)
-                self.taken.append(f"the rule -A {rule.chain} {spell_words(rule.words)} ({table})")
+                    firewall.delete(table, rule.chain, rule.words)
+                self.taken.append(_spell_rule(rule, table, family))
             if chains:
                 lines = [f"{verb} {chain}" for verb in ("-F", "-X") for chain in chains]
-                text = "".join(f"{line}\n" for line in (f"*{table}", *lines, "COMMIT"))
-                self._kernel.firewall(self._node.name).restore(text)
-                self.taken += [f"the chain {chain} ({table})" for chain in chains]
+                firewall.restore("".join(f"{line}\n" for line in (f"*{table}", *lines, "COMMIT")))
+                self.taken += [f"the chain {chain} ({_in(table, family)})" for chain in chains]
+
+    def _tables(self) -> tuple[tuple[int, str], ...]:
+        """Family and name; those of IPv6 only if it is known what was in them."""
+        families = (4,) if self._kernel.baseline.tables6 is None else (4, 6)
+        return tuple((family, table) for family in families for table in TABLES)
+
+    def _nft_tables(self) -> None:
+        for table in nft.find_new(self._kernel, self._node, self._kernel.baseline):
+            if nft.is_marked(self._kernel, self._node, table, self._marks):
+                nft.delete(self._kernel, self._node, table)
+                self.taken.append(f"the nft table {table}")
 
     def _find_rules(self, own: Ruleset) -> tuple[list[Rule], list[str]]:
         """The lab's rules and chains among those that came since: a chain with one of its rules is all the lab's."""
@@ -131,7 +150,7 @@ class Sweep:
         files = self._kernel.files(self._node.name)
         paths = [path for path, kind in walk(files, folder) if kind == "folder"]
         for path in (*reversed(paths), *map(str, PurePosixPath(folder).parents)):
-            if files.info(path) is not None and self._baseline.kind_of(path) == "" and not files.names(path):
+            if files.info(path) is not None and self._kernel.baseline.kind_of(path) == "" and not files.names(path):
                 files.remove(path)
 
     def _name_others(self) -> None:
@@ -142,16 +161,27 @@ class Sweep:
         self.left += [f"the interface {each.name}" for each in links]
         self.left += [f"the address {each.cidr} of {each.device}" for each in net.addresses()]
         self.left += [f"the route {' '.join(_spell(each))}" for each in net.routes() if each.protocol != "kernel"]
-        for table in TABLES:
-            for rule in own.firewall(self._node.name).table(table).rules:
-                self.left.append(f"the rule -A {rule.chain} {spell_words(rule.words)} ({table})")
+        for family, table in self._tables():
+            for rule in own.firewall(self._node.name, family).table(table).rules:
+                self.left.append(_spell_rule(rule, table, family))
+        self.left += [f"the nft table {each}" for each in nft.find_new(self._kernel, self._node, self._kernel.baseline)]
         files = own.files(self._node.name)
         for folder in FOLDERS:
             self.left += [f"the file {path}" for path, kind in walk(files, folder) if kind != "folder"]
         there = {link.index for link in self._kernel.net(self._node.place).links()}
         self.left += [
-            f"{each.name} is gone, which was there before" for each in self._baseline.links if each.index not in there
+            f"{each.name} is gone, which was there before"
+            for each in self._kernel.baseline.links
+            if each.index not in there
         ]
+
+
+def _spell_rule(rule: Rule, table: str, family: int) -> str:
+    return f"the rule -A {rule.chain} {spell_words(rule.words)} ({_in(table, family)})"
+
+
+def _in(table: str, family: int) -> str:
+    return table if family == 4 else f"{table} of ip6tables"  # noqa: PLR2004 (what it is called)
 
 
 def _spell(route: Route) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from labctl.errors import KernelRefused
 from labctl.model.baseline import POLICY, TABLES, Baseline, canonical
 from labctl.model.lab import NETNS_FOLDER
 from labctl.model.value import replace
@@ -12,11 +13,12 @@ from labctl.model.values import Ruleset
 from labctl.world.host.furniture import OWN_FOLDERS
 from labctl.world.host.guard import FOLDERS
 from labctl.world.host.marks import Marks
+from labctl.world.host.nft import list_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from labctl.model.lab import Lab
+    from labctl.model.lab import Lab, Node
     from labctl.model.ports import Files, Kernel
 
 FORWARDING = "/proc/sys/net/ipv4/ip_forward"
@@ -38,7 +40,17 @@ def take(kernel: Kernel, lab: Lab, boot: str) -> Baseline:
         values=(*_sysctls(files), (POLICY, tables["filter"].policy("FORWARD"))),
         files=tuple(each for folder in _folders() for each in walk(files, folder)),
         cloud=tuple(each.name for each in kernel.cloud.routes()),
+        tables6=_tables6(kernel, node),
+        nft=list_tables(kernel, node),
     )
+
+
+def _tables6(kernel: Kernel, node: Node) -> tuple[tuple[str, Ruleset], ...] | None:
+    """The rules of IPv6; None where they cannot be looked at: no such tool, no IPv6, or what only nft can say."""
+    try:
+        return tuple((name, kernel.firewall(node.name, 6).table(name)) for name in TABLES)
+    except KernelRefused:
+        return None
 
 
 def _sysctls(files: Files) -> Iterator[tuple[str, str]]:
@@ -93,6 +105,9 @@ def take_again(kernel: Kernel, lab: Lab, boot: str, old: Baseline) -> Baseline:
         addresses=tuple(each for each in now.addresses if each in old.addresses or not marks.has_range(each.cidr)),
         routes=tuple(each for each in now.routes if each in old.routes or not marks.has_range(each.destination)),
         tables=tuple((name, _without_marked(marks, table, old.table(name))) for name, table in now.tables),
+        tables6=None
+        if now.tables6 is None
+        else tuple((name, _without_marked(marks, table, old.table(name, 6))) for name, table in now.tables6),
         files=tuple(files),
         cloud=old.cloud,
     )

@@ -33,7 +33,8 @@ def prepare(kernel: Kernel, node: Node, tell: Callable[[str], None]) -> None:
 def put_back(kernel: Kernel, node: Node, baseline: Baseline, tell: Callable[[str], None]) -> None:
     """Set the old values again: those that the lab sets first, for the kernel changes others with them."""
     kernel.refresh()
-    for name, value in sorted(baseline.values, key=lambda each: each[0] not in WANTED):
+    values = baseline.as_called_now(kernel.net(node.place).link_names()).values
+    for name, value in sorted(values, key=lambda each: each[0] not in WANTED):
         found = _read(kernel, node, name)
         if found not in (None, value):
             _write(kernel, node, name, value)

@@ -21,6 +21,7 @@ from labctl.world.host.furniture import clear, furnish, programs, refuse_others
 from labctl.world.host.guard import GuardedKernel
 from labctl.world.host.kept import BASELINE, Kept, forget, keep, load
 from labctl.world.host.marks import lab_files
+from labctl.world.host.nft import drop_empty
 from labctl.world.host.sweep import Sweep
 from labctl.world.host.taking import take, take_again
 from labctl.world.host.values import prepare, put_back
@@ -149,6 +150,7 @@ class HostWorld:
                 raw = self._machine.enter(record, kept.lab)
                 try:
                     put_back(raw.kernel, kept.lab.nodes[0], kept.baseline, self._tell)
+                    drop_empty(raw.kernel, kept.lab.nodes[0], kept.baseline)
                     clear(raw.kernel, kept.lab.nodes[0])
                 finally:
                     raw.close()
@@ -251,7 +253,7 @@ class HostWorld:
             session.close()
 
     def _sweep(self, kernel: Any, kept: Kept) -> None:  # noqa: ANN401 (a guarded kernel)
-        self.swept = Sweep(kernel, kept.lab, kept.baseline)
+        self.swept = Sweep(kernel, kept.lab)
         self.swept.run()
 
     def _plan(self, lab: Lab) -> BootPlan:
