@@ -42,6 +42,7 @@ def take(kernel: Kernel, lab: Lab, boot: str) -> Baseline:
         cloud=tuple(each.name for each in kernel.cloud.routes()),
         tables6=_tables6(kernel, node),
         nft=list_tables(kernel, node),
+        other=firewall.other_backend(),
     )
 
 
