@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 _WAIT = ("-w", "5")
 
 
+def read(kernel: Kernel, node: Node) -> str | None:
+    """All that is there, as the port `Firewall` spells it; None where it cannot be looked at."""
+    try:
+        return kernel.firewall(node.name).other_backend()
+    except KernelRefused:
+        return None
+
+
 def find_new_rules(kernel: Kernel, node: Node, baseline: Baseline) -> list[tuple[str, str, Rule]]:
     """Those that came since: the program, the table, and the rule."""
-    text = kernel.firewall(node.name).other_backend()
+    text = read(kernel, node)
     if not text or baseline.other is None:
         return []
     program = text.splitlines()[0].removeprefix("# ")
