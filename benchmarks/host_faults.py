@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.document import write_between  # noqa: E402 (the path is set above)
-from tests.host_killed import FIRST_STEPS, kill_in_down, kill_in_step, kill_in_up  # noqa: E402 (the path is set above)
+from tests.host_killed import kill_in_down, kill_in_step, kill_in_up  # noqa: E402 (the path is set above)
 from tests.host_under_test import NEIGHBOURS, OTHERS, HostUnderTest  # noqa: E402 (as above)
-from tests.lab_under_test import LabUnderTest  # noqa: E402 (as above)
+from tests.lab_under_test import STEPS, LabUnderTest  # noqa: E402 (as above)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def measure() -> list[tuple[str, int, int]]:
         host.type(NEIGHBOURS.format(pid=host.pid_of("worker"), other=around.lab.node("worker").address))
         before = host.state()
         rows = [("`up`, then `down`", *_cut(host, lambda at: kill_in_up(host.home, at)))]
-        rows += [(f"step {number}, then `reset`", *_cut_step(host, number)) for number in FIRST_STEPS]
+        rows += [(f"step {number}, then `reset`", *_cut_step(host, number)) for number in STEPS]
         rows.append(("`down`, then `down`", *_cut(host, lambda at: kill_in_down(host.home, at))))
         rows.append(("all of it, what was there before", 1, int(host.state() != before)))
         return rows

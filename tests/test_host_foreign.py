@@ -157,6 +157,16 @@ SINCE = {
         "left untouched: the rule -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT (filter of ip6tables)",
         "ip6tables -F INPUT; ip6tables -X; nft flush table ip6 filter; nft delete table ip6 filter",
     ),
+    "a rule in the other backend": (
+        "iptables-legacy -A FORWARD -s 10.244.0.0/16 -j ACCEPT",
+        "taken away: the rule -A FORWARD -s 10.244.0.0/16 -j ACCEPT (filter of iptables-legacy)",
+        "",
+    ),
+    "another's rule in the other backend": (
+        "iptables-legacy -A INPUT -p tcp --dport 22 -j ACCEPT",
+        "left untouched: the rule -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT (filter of iptables-legacy)",
+        "iptables-legacy -F INPUT; rm -f /run/xtables.lock",
+    ),
     "an nft table about pods": (
         "nft -f - <<< 'add table ip mine; add chain ip mine f; add rule ip mine f ip saddr 10.244.1.0/24 accept'",
         "taken away: the nft table ip mine",

@@ -29,7 +29,7 @@ def test_killed_in_up_then_down(kept: HostUnderTest, at: int) -> None:
         kept.type("iptables -P FORWARD DROP")
 
 
-@pytest.mark.parametrize(("number", "at"), [(3, 4), (5, 1), (8, 5)])
+@pytest.mark.parametrize(("number", "at"), [(3, 4), (5, 1), (8, 5), (12, 3)])
 def test_killed_in_a_step_then_reset_is_exact(kept: HostUnderTest, number: int, at: int) -> None:
     assert kept.call(lambda: kill_in_step(kept.home, number, at)) == ""
 

@@ -6,11 +6,11 @@ import errno
 import socket
 from typing import TYPE_CHECKING, NoReturn
 
+import pyroute2
 import pytest
 from pyroute2.netlink.exceptions import NetlinkError
 
 from labctl.errors import KernelRefused, ToolMissing
-from labctl.kernel import listeners
 from labctl.kernel.listeners import listeners_here
 from labctl.model import Place
 from labctl.model.program import program_words
@@ -163,5 +163,5 @@ def test_what_listens_is_found_without_sock_diag_too(monkeypatch: pytest.MonkeyP
         ours = {each.getsockname()[:2] for each in (four, six)}
         found = listeners_here()
         assert ours <= {(each.address, each.port) for each in found}
-        monkeypatch.setattr(listeners, "DiagSocket", refuse)
+        monkeypatch.setattr(pyroute2, "DiagSocket", refuse)
         assert listeners_here() == found

@@ -15,10 +15,6 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
-from pyroute2 import DiagSocket
-from pyroute2.netlink.diag import SS_LISTEN
-from pyroute2.netlink.exceptions import NetlinkError
-
 from labctl.model.values import Listener
 
 if TYPE_CHECKING:
@@ -35,11 +31,7 @@ _FIRST_EPHEMERAL = 32768
 
 def listeners_here() -> tuple[Listener, ...]:
     """Those of the namespace that the calling process is in, by protocol, port and address."""
-    try:
-        sockets = dict(_tcp())
-    except NetlinkError:  # a kernel that was built without it
-        sockets = dict(_listed("tcp", _LISTEN, _PORTS))
-    sockets |= dict(_listed("udp", _CLOSE, _FIRST_EPHEMERAL))
+    sockets = {**dict(_tcp()), **dict(_listed("udp", _CLOSE, _FIRST_EPHEMERAL))}
     if not sockets:
         return ()
     owners = _owners(set(sockets))
@@ -55,11 +47,19 @@ def words_of(pid: int) -> tuple[str, ...]:
 
 
 def _tcp() -> Iterator[_Socket]:
-    with DiagSocket() as diag:
-        diag.bind()
-        for family in (socket.AF_INET, socket.AF_INET6):
-            for each in diag.get_sock_stats(family=family, states=1 << SS_LISTEN):
-                yield str(each["idiag_inode"]), ("tcp", each["idiag_src"], each["idiag_sport"])
+    # Only who looks pays for the import.
+    import pyroute2
+    from pyroute2.netlink.diag import SS_LISTEN
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    try:
+        with pyroute2.DiagSocket() as diag:
+            diag.bind()
+            for family in (socket.AF_INET, socket.AF_INET6):
+                for each in diag.get_sock_stats(family=family, states=1 << SS_LISTEN):
+                    yield str(each["idiag_inode"]), ("tcp", each["idiag_src"], each["idiag_sport"])
+    except NetlinkError:  # a kernel that was built without it
+        yield from _listed("tcp", _LISTEN, _PORTS)
 
 
 def _listed(protocol: str, state: str, most: int) -> Iterator[_Socket]:

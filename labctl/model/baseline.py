@@ -25,7 +25,7 @@ class Baseline(Value):
     `values` are the old ones of what a lab sets for the whole node: sysctls by their names, and the `POLICY`. `files`
     are paths and kinds, below the folders in which a lab writes; `cloud` names the routes of the cloud network.
     `tables6` are the tables of ip6tables, and `nft` all that nft knows (`inet firewalld`); None where nobody could
-    look, and so nothing may be said to have come since.
+    look, and so nothing may be said to have come since; so is `other`, the text of the backend that `iptables` is not.
     """
 
     boot: str
@@ -38,6 +38,7 @@ class Baseline(Value):
     cloud: tuple[str, ...] = ()
     tables6: tuple[tuple[str, Ruleset], ...] | None = None
     nft: tuple[str, ...] | None = None
+    other: str | None = None
 
     def has_link(self, link: Link) -> bool:
         """Tell whether this very link was there, whatever it is called now."""
@@ -158,6 +159,7 @@ def from_json(data: Mapping[str, Any]) -> Baseline:
         files=tuple((path, kind) for path, kind in data["files"]),
         cloud=tuple(data["cloud"]),
         tables6=None if data.get("tables6") is None else _read_tables(data["tables6"]),
+        other=data.get("other"),
         nft=None if data.get("nft") is None else tuple(data["nft"]),
     )
 

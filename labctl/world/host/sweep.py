@@ -12,7 +12,7 @@ from labctl.errors import LabError
 from labctl.model.baseline import TABLES, canonical
 from labctl.model.iptables_save import spell_words
 from labctl.model.lab import NETNS_FOLDER
-from labctl.world.host import nft
+from labctl.world.host import nft, other_backend
 from labctl.world.host.guard import FILES, FOLDERS
 from labctl.world.host.marks import Marks
 from labctl.world.host.taking import walk
@@ -45,6 +45,7 @@ class Sweep:
         for take in (
             self._rules,
             self._nft_tables,
+            self._other_backend,
             self._links,
             self._addresses,
             self._routes,
@@ -79,6 +80,12 @@ class Sweep:
         """Family and name; those of IPv6 only if it is known what was in them."""
         families = (4,) if self._kernel.baseline.tables6 is None else (4, 6)
         return tuple((family, table) for family in families for table in TABLES)
+
+    def _other_backend(self) -> None:
+        for program, table, rule in other_backend.find_new_rules(self._kernel, self._node, self._kernel.baseline):
+            if self._marks.has_rule(rule):
+                other_backend.delete(self._kernel, self._node, program, table, rule)
+                self.taken.append(other_backend.spell(program, table, rule))
 
     def _nft_tables(self) -> None:
         for table in nft.find_new(self._kernel, self._node, self._kernel.baseline):
@@ -164,6 +171,10 @@ class Sweep:
         for family, table in self._tables():
             for rule in own.firewall(self._node.name, family).table(table).rules:
                 self.left.append(_spell_rule(rule, table, family))
+        self.left += [
+            other_backend.spell(*each)
+            for each in other_backend.find_new_rules(self._kernel, self._node, self._kernel.baseline)
+        ]
         self.left += [f"the nft table {each}" for each in nft.find_new(self._kernel, self._node, self._kernel.baseline)]
         files = own.files(self._node.name)
         for folder in FOLDERS:

@@ -10,6 +10,7 @@ from labctl.model.baseline import POLICY, TABLES, Baseline, canonical
 from labctl.model.lab import NETNS_FOLDER
 from labctl.model.value import replace
 from labctl.model.values import Ruleset
+from labctl.world.host import other_backend
 from labctl.world.host.furniture import OWN_FOLDERS
 from labctl.world.host.guard import FOLDERS
 from labctl.world.host.marks import Marks
@@ -42,6 +43,7 @@ def take(kernel: Kernel, lab: Lab, boot: str) -> Baseline:
         cloud=tuple(each.name for each in kernel.cloud.routes()),
         tables6=_tables6(kernel, node),
         nft=list_tables(kernel, node),
+        other=other_backend.read(kernel, node),
     )
 
 
