@@ -52,7 +52,7 @@ def test_it_is_started_and_answers_and_is_ended(lab: LabUnderTest, server: Serve
 
 def test_it_hears_the_signals_that_a_person_sends(lab: LabUnderTest) -> None:
     ON_NODE.apply(lab.kernel)
-    (listener,) = lab.kernel.net(ON_NODE.place).listeners()
+    (listener,) = (each for each in lab.kernel.net(ON_NODE.place).listeners() if each.port == ON_NODE.port)
     done = lab.type("master", f"kill {listener.pid}; timeout 10 tail --pid={listener.pid} -f /dev/null")
     assert done.code == 0
     assert isinstance(ON_NODE.observe(lab.kernel), Absent)

@@ -162,7 +162,7 @@ def test_a_large_lab_stands_with_few_files_open(home: Path, nodes: int, containe
         assert said.code == 0, said.err
         assert f"{nodes} nodes, {nodes * containers} containers" in said.out
         record = record_of(home)
-        assert len(members_of(namespaces_of(record["root"]["outside"])["pid"])) == 3 + nodes + nodes * containers
+        assert len(members_of(namespaces_of(record["root"]["outside"])["pid"])) == 4 + nodes + nodes * containers
         last = f"{record['keepers'][-1][0]}"
         assert run_labctl(home, "exec", last, "--", "ip", "link", "show", "lo").code == 0
         assert run_labctl(home, "step", "0", "--apply", "--node", "all").code == 0

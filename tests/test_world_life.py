@@ -86,7 +86,7 @@ def test_a_killed_world_leaves_nothing_but_its_record(home: Path) -> None:
     assert not (home / "world.json").exists()
 
 
-def test_at_rest_there_are_only_the_first_process_the_pauses_and_the_internets_server(
+def test_at_rest_there_are_only_the_pauses_and_who_stands_by_for_internet_and_vpc(
     home: Path, record_property: Callable[[str, object], None]
 ) -> None:
     assert run_labctl(home, "step", "0", "--apply").code == 0
@@ -94,8 +94,8 @@ def test_at_rest_there_are_only_the_first_process_the_pauses_and_the_internets_s
     commands = sorted(line.split("/")[-1] for line in members.values())
     places = len(record_of(home)["keepers"])
     assert commands[0].startswith("internet.py")
-    assert commands[1:] == ["sleep infinity"] * places
-    assert len(members) == 1 + places
+    assert commands[1:] == [*["sleep infinity"] * places, "vpc-compute"]
+    assert sum("/opt/labctl/bin/attend " in line for line in members.values()) == 1
     memory = sum(_proportional_kilobytes(pid) for pid in members)
     record_property("PSS of a standing world of two nodes, MB", round(memory / 1024, 1))
     assert memory <= 25 << 10

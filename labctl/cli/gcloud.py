@@ -15,6 +15,7 @@ from labctl.kernel.marker import is_inside
 
 def main(real: str = "") -> int:
     """Answer one gcloud command line and give its exit code; `real` is the path of a real gcloud, if there is one."""
+    from labctl.kernel.process import become
     from labctl.world.gcloud.place import SETTINGS
 
     if not is_inside():
@@ -25,7 +26,7 @@ def main(real: str = "") -> int:
         # The person may set another project, or another service.
         os.environ.update(SETTINGS | os.environ)
         if real and os.access(real, os.X_OK):
-            os.execv(real, [real, *sys.argv[1:]])  # noqa: S606 (the client itself)
+            become((real, *sys.argv[1:]))
         return _answer()
     except LabError as error:
         print(f"ERROR: (gcloud) {error.what}", file=sys.stderr)

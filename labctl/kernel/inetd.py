@@ -3,7 +3,7 @@
 Run as `python -I -S inetd.py FD... -- PROGRAM ARG...`; each FD listens. The program has the connection as its standard
 input and output, the null device as its standard error. At most 16 run at once; who calls then waits in the queue.
 
-It stands for as long as the world does, so it is small: only modules written in C (5 MB PSS). It ends by SIGKILL.
+It stands for as long as the world does, so it is small: only modules written in C (3 MB PSS). It ends by SIGKILL.
 """
 
 from __future__ import annotations

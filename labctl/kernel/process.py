@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from typing import TYPE_CHECKING
+import signal
+from typing import TYPE_CHECKING, NoReturn
 
 from labctl.errors import KernelRefused, ToolMissing
 from labctl.kernel import daemon
@@ -47,6 +49,13 @@ def missing(name: str) -> ToolMissing:
         return ToolMissing("kubectl is not installed", "./lab doctor --fix, then a new world: labctl reset")
     package = _PACKAGES.get(name.partition("-")[0], name)
     return ToolMissing(f"{name} is not installed", f"install the package {package}; labctl doctor names the command")
+
+
+def become(argv: Sequence[str]) -> NoReturn:
+    """Go on as another program, by its path, with the environment as it is."""
+    # Python ignores SIGPIPE, and exec would hand that on.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.execv(argv[0], list(argv))
 
 
 class PlacePrograms:

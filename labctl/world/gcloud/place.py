@@ -22,6 +22,7 @@ SETTINGS = {
     # It asks nobody but the vpc: neither for news of itself, nor where it runs, nor what you think of it.
     "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
     "CLOUDSDK_CORE_CHECK_GCE_METADATA": "false",
+    "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "true",
     "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
     "CLOUDSDK_CORE_SURVEY_DISABLE_PROMPTS": "true",
 }
