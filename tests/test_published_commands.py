@@ -67,7 +67,7 @@ def test_the_week_of_a_class_works_as_typed(home: Path, tmp_path: Path) -> None:
     text = (ROOT / "docs/instructors.md").read_text(encoding="utf-8")
     blocks = _BLOCK.findall(text)
     days = [line[3:].partition(":")[0] for line in text.splitlines() if line.startswith("## ")]
-    assert days == ["Before the class", *WEEK, "When two instruct"]
+    assert days == ["Before the class", *WEEK, "On real machines", "When two instruct"]
     person = tmp_path / "person"
     person.mkdir()
     done = _run("".join(blocks), home, HOME=str(person))

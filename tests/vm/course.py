@@ -29,6 +29,8 @@ _DOCKER = {
 _STATE = "import json; from tests.machine_state import machine_state; print(json.dumps(machine_state()))"
 # What the kernel counts up as mounts come, and systemd's pipe behind an automount.
 _NUMBERS = re.compile(r" (shared|master):\d+|,(fd|pgrp|pipe_ino)=\d+")
+# Computed at boot from how much memory is free just then (kernel, sysctl/vm.rst).
+_BY_MEMORY = ("vm/admin_reserve_kbytes", "vm/min_free_kbytes", "vm/user_reserve_kbytes")
 # As nft lists a table of iptables' that has neither rules nor chains of somebody's own, and accepts: iptables-nft makes
 # it when it is first asked to write there, and leaves it. A snapshot of labctl's counts it as absent, too.
 _EMPTY_TABLE = re.compile(
@@ -205,8 +207,9 @@ class Comparable:
 
 def _comparable(state: dict[str, object]) -> Comparable:
     rest = dict(state)
-    settings = rest.pop("sysctls")
-    assert isinstance(settings, dict)
+    sysctls = rest.pop("sysctls")
+    assert isinstance(sysctls, dict)
+    settings = {name: value for name, value in sysctls.items() if name not in _BY_MEMORY}
     rest["mounts"] = sorted(_NUMBERS.sub("", each) for each in cast("list[str]", rest["mounts"]))
     firewall = str(rest["firewall"])
     rest["firewall"] = _EMPTY_TABLE.sub("", firewall)

@@ -50,6 +50,7 @@ ExecStartPre=ip -n internet address add ${{LAB_INTERNET}}/32 dev eth0
 ExecStartPre=ip -n internet link set eth0 up
 ExecStartPre=ip -n internet route add ${{LAB_ADDRESS}}/32 dev eth0
 ExecStart=ip netns exec internet python3 -I -S {CHECKOUT}/labctl/kernel/internet.py ${{LAB_INTERNET}}
+KillSignal=SIGKILL
 [Install]
 WantedBy=multi-user.target
 """,
