@@ -20,6 +20,7 @@ from labctl.engine.snapshot import spell, take
 from labctl.engine.undoer import Undoer
 from labctl.model.shell import render_script
 from labctl.world.topology import spread
+from tests.labctl_forks import Forks
 
 if TYPE_CHECKING:
     from labctl.engine.events import Event, Listener
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from labctl.model.world import Kind
 
 ROOT = Path(__file__).resolve().parent.parent
+_FORKS = Forks()
 STEPS = Course(builtin_folder()).numbers
 
 
@@ -153,12 +155,11 @@ def labctl_command() -> tuple[str, ...]:
 
 def run_labctl(home: Path, *arguments: str, text: str = "", environment: dict[str, str] | None = None) -> Said:
     """Run the command line on a home; no terminal anywhere."""
-    done = subprocess.run(
-        (*labctl_command(), *arguments),
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "LABCTL_HOME": str(home), **(environment or {})},
-    )
+    wanted = {**os.environ, "LABCTL_HOME": str(home), **(environment or {})}
+    if any(name.startswith(("PYTHON", "LANG", "LC_")) for name in environment or {}):
+        # What Python reads when it starts, a fork knows nothing of.
+        argv = (*labctl_command(), *arguments)
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, env=wanted)
+    else:
+        done = _FORKS.run(arguments, wanted, text)
     return Said(done.returncode, done.stdout, done.stderr)
