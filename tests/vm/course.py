@@ -27,8 +27,8 @@ _DOCKER = {
     "cat /proc/sys/net/bridge/bridge-nf-call-iptables": "1",
 }
 _STATE = "import json; from tests.machine_state import machine_state; print(json.dumps(machine_state()))"
-# What the kernel counts up as mounts come, and systemd's pipe behind an automount.
-_NUMBERS = re.compile(r" (shared|master):\d+|,(fd|pgrp|pipe_ino)=\d+")
+# What the kernel counts up as mounts and namespaces come, and systemd's pipe behind an automount.
+_NUMBERS = re.compile(r" (shared|master):\d+|,(fd|pgrp|pipe_ino)=\d+|(?<=^net:)\[\d+\]")
 # Computed at boot from how much memory is free just then (kernel, sysctl/vm.rst).
 _BY_MEMORY = ("vm/admin_reserve_kbytes", "vm/min_free_kbytes", "vm/user_reserve_kbytes")
 # As nft lists a table of iptables' that has neither rules nor chains of somebody's own, and accepts: iptables-nft makes
@@ -126,9 +126,10 @@ class Class:
         )
         if lines:
             raise Wrong("\n".join(lines))
-        more = [f"{len(new.keys() - old.keys())} settings of modules that were loaded"]
-        more += [f"the empty table {name}" for name in sorted(after.empty - before.empty)]
-        return f"links, addresses, routes, rules, settings, mounts, names; new: {', '.join(more)}"
+        more = [f"the empty table {name}" for name in sorted(after.empty - before.empty)]
+        if brought := new.keys() - old.keys():
+            more.append(f"{len(brought)} settings of modules that were loaded")
+        return f"links, addresses, routes, rules, settings, mounts, names; new: {', '.join(more) or 'nothing'}"
 
     def _all(self, claim: str, look: Callable[[Machine], str], *, needed: bool = False) -> None:
         """Do the same on all machines at the same time.
