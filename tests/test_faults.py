@@ -13,7 +13,7 @@ from labctl.engine.course import nodes_of
 from labctl.engine.events import Doing, Event, Finished, TookBack
 from labctl.errors import KernelRefused
 from labctl.model.resource import Absent
-from tests.every_step import every_step_once_with_servers
+from tests.every_step import every_step_once
 from tests.faulty_kernel import Fault, FaultyAgent, FaultyKernel, failure_of
 from tests.lab_under_test import step_called
 
@@ -78,7 +78,7 @@ def _seen(lab: LabUnderTest, number: int, node: Node) -> dict[str, Seen]:
     return {resource.key: seen for resource, seen in lab.survey.resources(lab.lesson(number), node)}
 
 
-@every_step_once_with_servers
+@every_step_once
 def test_a_failure_at_any_operation_leaves_the_world_as_before(
     lab: LabUnderTest, agent: FaultyAgent, number: int
 ) -> None:
@@ -113,7 +113,7 @@ def _operations(lab: LabUnderTest, agent: FaultyAgent, number: int, node: Node, 
     return counted
 
 
-@every_step_once_with_servers
+@every_step_once
 def test_what_cannot_be_taken_back_is_named(lab: LabUnderTest, agent: FaultyAgent, number: int) -> None:
     """From the failure on the kernel refuses everything: what is left over then is named, and nothing else is left."""
     lab.apply(range(number))
@@ -132,6 +132,7 @@ def test_what_cannot_be_taken_back_is_named(lab: LabUnderTest, agent: FaultyAgen
         assert lab.snapshot() == before, at
 
 
+@pytest.mark.anybody
 @pytest.mark.parametrize("drift", DRIFTS)
 def test_a_failed_repair_is_named_unless_nothing_changed(lab: LabUnderTest, agent: FaultyAgent, drift: str) -> None:
     number, typed = DRIFTS[drift]
@@ -175,7 +176,7 @@ def test_a_listener_that_fails_does_not_stop_the_taking_back(lab: LabUnderTest) 
     assert lab.snapshot() == before
 
 
-@every_step_once_with_servers
+@every_step_once
 def test_undo_goes_on_past_what_fails_and_names_it(lab: LabUnderTest, number: int) -> None:
     lab.apply(range(number))
     before = lab.snapshot()

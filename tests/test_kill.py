@@ -15,7 +15,7 @@ from labctl.cli.run import Run
 from labctl.cli.session import Session
 from labctl.engine.course import nodes_of
 from labctl.errors import WorldGone
-from tests.every_step import every_step_once_with_servers
+from tests.every_step import every_step_once
 from tests.faulty_kernel import Fault, FaultyAgent, FaultyKernel, die, failure_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _first(lab: LabUnderTest, number: int) -> Node:
     return nodes_of(lab.lesson(number), lab.lab, lab.lab.nodes)[0]
 
 
-@every_step_once_with_servers
+@every_step_once
 def test_killed_in_apply_then_undo_or_apply_again(lab: LabUnderTest, number: int) -> None:
     lab.apply(range(number))
     node, before = _first(lab, number), lab.snapshot()
@@ -89,7 +89,7 @@ def test_killed_in_apply_then_undo_or_apply_again(lab: LabUnderTest, number: int
     assert lab.snapshot() == done
 
 
-@every_step_once_with_servers
+@every_step_once
 def test_killed_in_undo_then_undo_again_or_apply(lab: LabUnderTest, number: int) -> None:
     lab.apply(range(number))
     node, before = _first(lab, number), lab.snapshot()
@@ -108,7 +108,7 @@ def test_killed_in_undo_then_undo_again_or_apply(lab: LabUnderTest, number: int)
     assert lab.snapshot() == before
 
 
-@every_step_once_with_servers
+@every_step_once
 def test_agent_killed_then_undo_or_apply_again(lab: LabUnderTest, number: int) -> None:
     """The process inside dies, at each of its single changes; labctl says that nothing could be taken back."""
     lab.apply(range(number))
