@@ -1,7 +1,7 @@
 """What the lab's gcloud says to a line that is wrong, and when it is asked for help.
 
 The texts were printed by Google Cloud SDK 528.0.0, run against a service on the same machine. Where they name the lab
-they are its own; where the service speaks, labctl/world/gcloud/service.py says where its words come from.
+they are its own; where the service speaks, labctl/compute/service.py says where its words come from.
 """
 
 from __future__ import annotations

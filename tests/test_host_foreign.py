@@ -172,6 +172,14 @@ SINCE = {
         "taken away: the nft table ip mine",
         "",
     ),
+    "a rule about the bridge in another's nft table": (
+        (
+            "nft -f - <<< 'add table inet wall; add chain inet wall f; add rule inet wall f tcp dport 22 accept; "
+            'add rule inet wall f iifname "cni0" accept\''
+        ),
+        "taken away: 1 of 2 rules of the nft table inet wall",
+        "nft delete table inet wall",
+    ),
     "another's nft table": (
         "nft add table inet theirs",
         "left untouched: the nft table inet theirs",

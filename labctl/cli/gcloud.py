@@ -29,7 +29,8 @@ def main(real: str = "") -> int:
             become((real, *sys.argv[1:]))
         return _answer()
     except LabError as error:
-        print(f"ERROR: (gcloud) {error.what}", file=sys.stderr)
+        hint = f"; hint: {error.hint}" if error.hint else ""
+        print(f"ERROR: (gcloud) {error.what}{hint}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\n\nCommand killed by keyboard interrupt\n", file=sys.stderr)

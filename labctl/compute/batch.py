@@ -27,7 +27,10 @@ def respond_to_all(request: Request, respond: Callable[[Request], Response]) -> 
     Raises:
         ServiceRefused: it is no such message.
     """
-    whole = BytesParser().parsebytes(f"Content-Type: {request.content_type}\r\n\r\n".encode() + request.body)
+    try:
+        whole = BytesParser().parsebytes(f"Content-Type: {request.content_type}\r\n\r\n".encode() + request.body)
+    except RecursionError:  # parts in parts in parts
+        raise malformed("Failed to parse batch request, error: Nested too deeply.", "badRequest") from None
     parts = whole.get_payload()
     if not isinstance(parts, list) or len(parts) > _MOST_PARTS:
         raise malformed("Failed to parse batch request, error: Expected multipart/mixed.", "badRequest")
@@ -44,7 +47,7 @@ def _answer(part: Message, respond: Callable[[Request], Response]) -> bytes:
         raise malformed("Failed to parse batch request, error: Not an HTTP request.", "badRequest")
     inner = BytesParser().parsebytes(rest)
     body = inner.get_payload(decode=True)
-    media = inner.get("Content-Type", "")
+    media = str(inner.get("Content-Type", ""))
     answer = respond(Request(words[0], words[1], body if isinstance(body, bytes) else b"", media))
     # A header's value comes from the caller: without line ends it cannot become two.
     own = "".join(str(part.get("Content-ID", "")).split()).removeprefix("<")

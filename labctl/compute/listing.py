@@ -1,7 +1,7 @@
 """What a list request asks for: `filter`, `maxResults` and `pageToken` of compute v1.
 
 A filter is one or more of `FIELD eq|ne VALUE`, in parentheses or not, of which all must hold; VALUE is a regular
-expression (RE2, of which Python's is a superset) that must match all of what is there, in
+expression (of RE2 there; Python's, which reads what people write the same way) that must match all of what is there, in
 any case. It is the older form, and what gcloud sends.
 """
 
@@ -42,7 +42,8 @@ def choose(records: Sequence[Record], fields: Sequence[str], query: Mapping[str,
 
 def _number(query: Mapping[str, str], name: str, default: int, allowed: range) -> int:
     text = query.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and int(text) in allowed):
+    # No number of more digits is read: int() refuses thousands of them.
+    if not (re.fullmatch(r"[0-9]{1,9}", text) and int(text) in allowed):
         invalid(name, text, f"Must be a number from {allowed[0]} to {allowed[-1]}.")
     return int(text)
 

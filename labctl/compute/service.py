@@ -147,7 +147,7 @@ class Service:
 
     def _check_network(self, text: str) -> str:
         network = read_reference(text, "networks")
-        if network.project != PROJECT or network.name not in (each.name for each in self._all_networks()):
+        if network.project != PROJECT or network.name not in (each["name"] for each in self.records("networks")):
             raise not_found(network.path)
         return network.name
 

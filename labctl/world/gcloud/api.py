@@ -39,7 +39,7 @@ class Api:
         page = self.get(path)
         found += page.get("items", [])
         while token := page.get("nextPageToken"):
-            page = self.get(f"{path}?pageToken={quote(token)}")
+            page = self._ask("GET", path, query=f"?pageToken={quote(token)}")
             found += page.get("items", [])
         return found
 
@@ -52,8 +52,9 @@ class Api:
         """Delete a resource."""
         self._ask("DELETE", resource.path)
 
-    def _ask(self, method: str, path: str, body: Record | None = None) -> Record:
-        status, answer = self.ask(method, PREFIX + quote(path, safe="/?=%"), body)
+    def _ask(self, method: str, path: str, body: Record | None = None, query: str = "") -> Record:
+        # A name is a name, whatever is typed: `a?b` must not become a, nor `%61`.
+        status, answer = self.ask(method, f"{PREFIX}{quote(path)}{query}", body)
         if status == _OK and isinstance(answer, dict):
             return answer
         error = answer.get("error", {}) if isinstance(answer, dict) else {}

@@ -89,9 +89,8 @@ class Sweep:
 
     def _nft_tables(self) -> None:
         for table in nft.find_new(self._kernel, self._node, self._kernel.baseline):
-            if nft.is_marked(self._kernel, self._node, table, self._marks):
-                nft.delete(self._kernel, self._node, table)
-                self.taken.append(f"the nft table {table}")
+            if gone := nft.take_marked(self._kernel, self._node, table, self._marks):
+                self.taken.append(gone)
 
     def _find_rules(self, own: Ruleset) -> tuple[list[Rule], list[str]]:
         """The lab's rules and chains among those that came since: a chain with one of its rules is all the lab's."""
