@@ -31,12 +31,6 @@ _STATE = "import json; from tests.machine_state import machine_state; print(json
 _NUMBERS = re.compile(r" (shared|master):\d+|,(fd|pgrp|pipe_ino)=\d+|(?<=^net:)\[\d+\]")
 # Computed at boot from how much memory is free just then (kernel, sysctl/vm.rst).
 _BY_MEMORY = ("vm/admin_reserve_kbytes", "vm/min_free_kbytes", "vm/user_reserve_kbytes")
-# As nft lists a table of iptables' that has neither rules nor chains of somebody's own, and accepts: iptables-nft makes
-# it when it is first asked to write there, and leaves it. A snapshot of labctl's counts it as absent, too.
-_EMPTY_TABLE = re.compile(
-    r"^table ip (\w+) \{\n(?:\tchain [A-Z]+ \{\n\t\ttype \w+ hook \w+ priority \w+; policy accept;\n\t\}\n|\n)*\}\n",
-    re.MULTILINE,
-)
 _LAST = 8
 _ROUTE = 7
 
@@ -126,10 +120,9 @@ class Class:
         )
         if lines:
             raise Wrong("\n".join(lines))
-        more = [f"the empty table {name}" for name in sorted(after.empty - before.empty)]
-        if brought := new.keys() - old.keys():
-            more.append(f"{len(brought)} settings of modules that were loaded")
-        return f"links, addresses, routes, rules, settings, mounts, names; new: {', '.join(more) or 'nothing'}"
+        brought = len(new.keys() - old.keys())
+        more = f"{brought} settings of modules that were loaded" if brought else "nothing"
+        return f"links, addresses, routes, rules, settings, mounts, names; new: {more}"
 
     def _all(self, claim: str, look: Callable[[Machine], str], *, needed: bool = False) -> None:
         """Do the same on all machines at the same time.
@@ -199,11 +192,10 @@ def _state_of(machine: Machine) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Comparable:
-    """A machine's state without what a boot numbers anew; a table that decides nothing is told apart."""
+    """A machine's state without what a boot numbers anew."""
 
     rest: dict[str, object]
     settings: dict[str, str]
-    empty: frozenset[str]
 
 
 def _comparable(state: dict[str, object]) -> Comparable:
@@ -212,6 +204,4 @@ def _comparable(state: dict[str, object]) -> Comparable:
     assert isinstance(sysctls, dict)
     settings = {name: value for name, value in sysctls.items() if name not in _BY_MEMORY}
     rest["mounts"] = sorted(_NUMBERS.sub("", each) for each in cast("list[str]", rest["mounts"]))
-    firewall = str(rest["firewall"])
-    rest["firewall"] = _EMPTY_TABLE.sub("", firewall)
-    return Comparable(rest, settings, frozenset(_EMPTY_TABLE.findall(firewall)))
+    return Comparable(rest, settings)
