@@ -131,6 +131,23 @@ SINCE = {
         "taken away: the chain MINE (nat)",
         "",
     ),
+    "a chain of a plug-in for one pod": (
+        (
+            "iptables -t nat -N CNI-aa; iptables -t nat -A CNI-aa -d 10.244.0.0/24 -j ACCEPT; "
+            "iptables -t nat -A CNI-aa ! -d 224.0.0.0/4 -j MASQUERADE; "
+            "iptables -t nat -A POSTROUTING -s 10.244.0.5/32 -j CNI-aa"
+        ),
+        "taken away: the chain CNI-aa (nat)",
+        "",
+    ),
+    "another's chain with a rule about pods": (
+        (
+            "iptables -N USERS; iptables -A USERS -s 10.244.0.0/16 -j ACCEPT; iptables -A USERS -j RETURN; "
+            "iptables -A INPUT -j USERS"
+        ),
+        "left untouched: the rule -A USERS -j RETURN (filter)",
+        "iptables -D INPUT -j USERS; iptables -F USERS; iptables -X USERS",
+    ),
     "a rule about a port of the bridge": (
         "iptables -I FORWARD -i vetha -j DROP",
         "taken away: the rule -A FORWARD -i vetha -j DROP",

@@ -18,6 +18,8 @@ from labctl.world.host.marks import Marks
 from labctl.world.host.taking import walk
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from labctl.model.lab import Lab
     from labctl.model.values import Link, Route, Rule, Ruleset
     from labctl.world.host.guard import GuardedKernel
@@ -93,14 +95,25 @@ class Sweep:
                 self.taken.append(gone)
 
     def _find_rules(self, own: Ruleset) -> tuple[list[Rule], list[str]]:
-        """The lab's rules and chains among those that came since: a chain with one of its rules is all the lab's."""
+        """The lab's rules and chains among those that came since.
+
+        A chain is the lab's by its name, or if it has rules of the lab's and either no others or no way to it but from
+        the lab's: what a plug-in makes for a pod has rules that name no pod. DOCKER-USER does not go for a rule in it.
+        """
         users = [chain for chain, policy in own.policies if policy == "-"]
         chains = {name for name in users if self._marks.has_chain(name)}
-        chains |= {rule.chain for rule in own.rules if rule.chain in users and self._marks.has_rule(rule)}
-        rules = [
-            rule for rule in own.rules if self._marks.has_rule(rule) or rule.chain in chains or chains & set(rule.words)
-        ]
+        while more := {name for name in users if name not in chains and self._is_ours(name, own.rules, chains)}:
+            chains |= more
+        rules = [rule for rule in own.rules if self._is_own(rule, chains)]
         return rules, [chain for chain in users if chain in chains]
+
+    def _is_ours(self, chain: str, rules: Sequence[Rule], chains: set[str]) -> bool:
+        inside = [self._is_own(rule, chains) for rule in rules if rule.chain == chain]
+        ways = [self._is_own(rule, chains) for rule in rules if chain in rule.words]
+        return any(inside) and (all(inside) or (bool(ways) and all(ways)))
+
+    def _is_own(self, rule: Rule, chains: set[str]) -> bool:
+        return self._marks.has_rule(rule) or rule.chain in chains or bool(chains & set(rule.words))
 
     def _links(self) -> None:
         for link in self._find_links():
