@@ -99,6 +99,9 @@ def test_one_that_ends_says_why_and_one_that_is_not_installed_is_named(lab: LabU
     blocked = replace(ON_NODE, argv=("serve-hostname", "node", "99999"))
     with pytest.raises(KernelRefused, match="ended before it listened on tcp 8080: serve-hostname: port 99999"):
         blocked.apply(lab.kernel)
+    for _ in range(10):  # now and then it is reaped before anybody looks
+        with pytest.raises(KernelRefused, match="false ended before it listened on tcp 8080"):
+            replace(ON_NODE, argv=("false",)).apply(lab.kernel)
     with pytest.raises(ToolMissing, match="no-such-program is not installed"):
         replace(ON_NODE, argv=("no-such-program",)).apply(lab.kernel)
 

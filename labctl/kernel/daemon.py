@@ -35,11 +35,15 @@ def start(argv: Sequence[str], environment: Mapping[str, str], protocol: str, po
     """
     errors = os.memfd_create("labctl")
     try:
-        pidfd = os.pidfd_open(_fork_twice(argv, environment, errors))
+        pid = _fork_twice(argv, environment, errors)
         try:
-            _wait_for(argv[0], pidfd, errors, protocol, port)
-        finally:
-            os.close(pidfd)
+            pidfd = os.pidfd_open(pid)
+            try:
+                _wait_for(argv[0], pidfd, errors, protocol, port)
+            finally:
+                os.close(pidfd)
+        except ProcessLookupError:  # it has ended, and was reaped before anybody looked
+            raise _ended(argv[0], errors, protocol, port) from None
     finally:
         os.close(errors)
 
@@ -112,11 +116,15 @@ def _wait_for(name: str, pidfd: int, errors: int, protocol: str, port: int) -> N
     end_at = monotonic() + _SECONDS_TO_LISTEN
     while not any((each.protocol, each.port) == (protocol, port) for each in listeners_here()):
         if _has_ended(pidfd, _BETWEEN_LOOKS):
-            raise KernelRefused(f"{name} ended before it listened on {protocol} {port}{_said(errors)}")
+            raise _ended(name, errors, protocol, port)
         if monotonic() > end_at:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             _has_ended(pidfd, _SECONDS_TO_END)
             raise KernelRefused(f"{name} did not listen on {protocol} {port} within {_SECONDS_TO_LISTEN:.0f} seconds")
+
+
+def _ended(name: str, errors: int, protocol: str, port: int) -> KernelRefused:
+    return KernelRefused(f"{name} ended before it listened on {protocol} {port}{_said(errors)}")
 
 
 def _has_ended(pidfd: int, seconds: float) -> bool:
