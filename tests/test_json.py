@@ -57,6 +57,7 @@ def test_a_whole_course_in_json(home: Path) -> None:
         status = _check(run_labctl(home, "status", "--json"), "status")
         assert status["world"]["pid"] == up["world"]["pid"]
         assert [(each["step"], each["node"]) for each in status["steps"]] == EVERYWHERE
+        assert [each["probes"] for each in status["steps"]] == [[] for _ in EVERYWHERE]
         undone = _check(run_labctl(home, "step", f"5-{STEPS[-1]}", "--undo", "--node", "all", "--json"), "step-undo")
         assert [each["step"] for each in undone] == [number for number, _ in reversed(EVERYWHERE) if number >= 5]
         _check(run_labctl(home, "step", "5", "--json"), "step-verify", 1)

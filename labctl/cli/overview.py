@@ -26,7 +26,7 @@ def show_status(session: Session, *, as_json: bool) -> int:
         return _no_world(session, as_json=as_json)
     with session.survey("status") as survey:
         with ticking(f"looking at {len(survey.lab.nodes)} nodes …"):
-            reports = survey.reports(survey.course.lessons(), survey.lab.nodes)
+            reports = survey.reports(survey.course.lessons(), survey.lab.nodes, ask_untouched=False)
         record_standing(session.journal, world_id(world), reports)
         gone = session.sandbox.missing_keepers(world)
     cut = session.journal.interrupted(world_id(world))

@@ -93,7 +93,7 @@ def _look(session: Session, world: World) -> tuple[StepReport, ...]:
     from labctl.cli.ticker import ticking
 
     with session.survey("report") as survey, ticking("looking at every step …"):
-        reports = survey.reports(survey.course.lessons(), survey.lab.nodes)
+        reports = survey.reports(survey.course.lessons(), survey.lab.nodes, ask_untouched=False)
         record_standing(session.journal, world_id(world), reports)
     return reports
 

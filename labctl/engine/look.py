@@ -59,11 +59,17 @@ class Survey:
         """A report without probes."""
         return StepReport(lesson, where(lesson, node), self.resources(lesson, node), ())
 
-    def reports(self, lessons: Iterable[Lesson], nodes: tuple[Node, ...]) -> tuple[StepReport, ...]:
-        """Look at several steps on several nodes; all their probes are asked together."""
+    def reports(
+        self, lessons: Iterable[Lesson], nodes: tuple[Node, ...], *, ask_untouched: bool = True
+    ) -> tuple[StepReport, ...]:
+        """Look at several steps on several nodes; all their probes are asked together.
+
+        A step of which nothing is there is not done whatever its probes say: who looks at all steps need not ask those,
+        of which most wait for silence.
+        """
         bare = [(lesson, node) for lesson in lessons for node in nodes_of(lesson, self.lab, nodes)]
         reports = []
-        for (lesson, node), answers in zip(bare, self._answers(bare), strict=True):
+        for (lesson, node), answers in zip(bare, self._answers(bare, ask_untouched=ask_untouched), strict=True):
             checks = tuple(Checked(probe, probe.after, answer) for probe, answer in answers)
             missing = self._first_missing(lesson, node) if any(check.failed for check in checks) else ""
             seen = self.resources(lesson, node)
@@ -75,9 +81,14 @@ class Survey:
         asked = self._answers([(lesson, node) for node in nodes])
         return tuple(tuple(Checked(probe, probe.before, answer) for probe, answer in answers) for answers in asked)
 
-    def _answers(self, steps: list[tuple[Lesson, Node]]) -> list[tuple[tuple[Probe, Answer], ...]]:
+    def _answers(
+        self, steps: list[tuple[Lesson, Node]], *, ask_untouched: bool = True
+    ) -> list[tuple[tuple[Probe, Answer], ...]]:
         """Ask what is asked now of each of these, all side by side."""
-        asked = [self.asked(lesson, node) for lesson, node in steps]
+        asked = [
+            self.asked(lesson, node) if ask_untouched or self.bare(lesson, node).touched else ()
+            for lesson, node in steps
+        ]
         answers = iter(self._ask([probe for probes in asked for probe in probes]))
         return [tuple((probe, next(answers)) for probe in probes) for probes in asked]
 
