@@ -110,7 +110,7 @@ def whole_processes(home: Path) -> list[Figure]:
     for what, times, bound in (
         ("`up`", up, 0.4),
         ("`down`", down, 0.3),
-        ("`status` of a full lab, steps 0–8", status, 0.8),
+        ("`status`, all steps done (0–12)", status, 0.8),
         ("`step 0-7 --apply --node all`, probes and nmap included", apply, 3.0),
     ):
         found = statistics.median(times[1:])
