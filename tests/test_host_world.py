@@ -141,7 +141,9 @@ def test_after_a_reboot_status_says_what_it_took_and_reset_rebuilds(kept: HostUn
         # Typed before labctl hears of the reboot: the course's own all the same.
         kept.type(
             "ip link add cni0 type bridge; iptables -A FORWARD -s 10.244.0.0/16 -j ACCEPT;"
-            "ip link add docker7 type bridge"
+            "ip link add docker7 type bridge;"
+            "iptables-legacy -A FORWARD -s 10.244.0.0/16 -j ACCEPT;"
+            "nft 'add table inet mine; add chain inet mine out; add rule inet mine out oifname cni0 drop'"
         )
         said = kept.labctl("status", code=1)
         assert "taken by the reboot: the containers a, b, the bridge cni0" in said.out
@@ -150,11 +152,13 @@ def test_after_a_reboot_status_says_what_it_took_and_reset_rebuilds(kept: HostUn
         assert "next: labctl reset --to 5" in said.out
         done = kept.labctl("reset", "--to", "5")
         assert "docker7" not in done.err
+        assert "taken away: the nft table inet mine" in done.err
+        assert "taken away: the rule -A FORWARD -s 10.244.0.0/16 -j ACCEPT (filter of iptables-legacy)" in done.err
         kept.labctl("step", "5", "--verify")
         kept.labctl("down")
         assert "docker7" in kept.type("ip -br link").out
     finally:
-        kept.type("umount /proc/sys/kernel/random/boot_id; rm /run/boot; ip link del docker7")
+        kept.type("umount /proc/sys/kernel/random/boot_id; rm /run/boot; ip link del docker7; rm /run/xtables.lock")
 
 
 def test_killed_containers_come_back_with_what_was_there_before_still_known(kept: HostUnderTest) -> None:
