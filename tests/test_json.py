@@ -44,7 +44,7 @@ def test_a_whole_course_in_json(home: Path) -> None:
     try:
         up = _check(run_labctl(home, "up", "--json"), "up")
         assert up["world"]["nodes"] == ["master", "worker"]
-        bare = _check(run_labctl(home, "status", "--json"), "status")
+        bare = _check(run_labctl(home, "status", "--json"), "status", 1)
         assert {(each["outcome"], len(each["probes"])) for each in bare["steps"]} == {("not_done", 0)}
         first = _check(run_labctl(home, "step", "0", "--verify", "--json"), "step-verify", 1)
         assert [each["outcome"] for each in first] == ["not_done"]
