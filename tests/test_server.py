@@ -6,11 +6,10 @@ import errno
 import socket
 from typing import TYPE_CHECKING, NoReturn
 
-import pyroute2
 import pytest
-from pyroute2.netlink.exceptions import NetlinkError
 
 from labctl.errors import KernelRefused, ToolMissing
+from labctl.kernel import listeners
 from labctl.kernel.listeners import listeners_here
 from labctl.model import Place
 from labctl.model.program import program_words
@@ -156,8 +155,8 @@ def test_callers_that_say_nothing_keep_nobody_out(lab: LabUnderTest) -> None:
 
 
 def test_what_listens_is_found_without_sock_diag_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> NoReturn:
-        raise NetlinkError(errno.ENOENT)
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.ENOENT, "No such file or directory")
 
     with (
         socket.create_server(("127.0.0.1", 0)) as four,
@@ -166,5 +165,5 @@ def test_what_listens_is_found_without_sock_diag_too(monkeypatch: pytest.MonkeyP
         ours = {each.getsockname()[:2] for each in (four, six)}
         found = listeners_here()
         assert ours <= {(each.address, each.port) for each in found}
-        monkeypatch.setattr(pyroute2, "DiagSocket", refuse)
+        monkeypatch.setattr(listeners, "ask", refuse)
         assert listeners_here() == found

@@ -15,6 +15,7 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
+from labctl.kernel.rtnetlink import address, ask
 from labctl.model.values import Listener
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ _Socket: TypeAlias = tuple[str, tuple[str, str, int]]
 # include/net/tcp_states.h; a UDP socket without a peer is in the latter.
 _LISTEN, _CLOSE = "0A", "07"
 _PORTS = 1 << 16
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_DIAG_REQUEST = struct.Struct("=BB2xI48x")
+"""inet_diag_req_v2: family, protocol, states (a bit each)."""
+_DIAG_ANSWER = struct.Struct("=B3x2s2x16s44xI")
+"""inet_diag_msg: family, port and address of this end as the network orders them, inode."""
 # Above, an unconnected UDP socket may be anybody's who asks something (ip_local_port_range).
 _FIRST_EPHEMERAL = 32768
 
@@ -47,19 +54,20 @@ def words_of(pid: int) -> tuple[str, ...]:
 
 
 def _tcp() -> Iterator[_Socket]:
-    # Only who looks pays for the import.
-    import pyroute2
-    from pyroute2.netlink.diag import SS_LISTEN
-    from pyroute2.netlink.exceptions import NetlinkError
-
     try:
-        with pyroute2.DiagSocket() as diag:
-            diag.bind()
-            for family in (socket.AF_INET, socket.AF_INET6):
-                for each in diag.get_sock_stats(family=family, states=1 << SS_LISTEN):
-                    yield str(each["idiag_inode"]), ("tcp", each["idiag_src"], each["idiag_sport"])
-    except NetlinkError:  # a kernel that was built without it
+        found = [*_listening(socket.AF_INET), *_listening(socket.AF_INET6)]
+    except OSError:  # a kernel that was built without it
         yield from _listed("tcp", _LISTEN, _PORTS)
+        return
+    for message in found:
+        family, port, source, inode = _DIAG_ANSWER.unpack_from(message)
+        where = address(source if family == socket.AF_INET6 else source[:4])
+        yield str(inode), ("tcp", where, int.from_bytes(port, "big"))
+
+
+def _listening(family: int) -> list[bytes]:
+    wanted = _DIAG_REQUEST.pack(family, socket.IPPROTO_TCP, 1 << int(_LISTEN, 16))
+    return ask(_SOCK_DIAG_BY_FAMILY, wanted, dump=True, protocol=_NETLINK_SOCK_DIAG)
 
 
 def _listed(protocol: str, state: str, most: int) -> Iterator[_Socket]:

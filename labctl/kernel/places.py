@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused, WorldGone
@@ -124,7 +123,8 @@ class Places:
         keeper = self._keepers.get(str(place))
         if keeper is None:
             raise WorldGone(f"this world has no {place}", "put the lab back: labctl reset")
-        if place in self._fds and Path(f"/proc/{keeper.inside}/ns/net").exists():
+        # Asked for every look, and pathlib takes five times as long.
+        if place in self._fds and os.path.exists(f"/proc/{keeper.inside}/ns/net"):  # noqa: PTH110
             return self._fds[place]
         if place in self._fds:
             os.close(self._fds.pop(place))

@@ -1,0 +1,182 @@
+"""What labctl reads of a namespace is what iproute2 says of it, whatever odd things there are."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from labctl.errors import KernelRefused, WorldGone
+from labctl.kernel import rtnetlink
+from labctl.model import Place
+
+if TYPE_CHECKING:
+    from labctl.model.ports import Net
+    from tests.lab_under_test import LabUnderTest
+
+pytestmark = pytest.mark.machine
+
+HERE = Place("master")
+LINES = (
+    "link add cni0 type bridge",
+    "link set cni0 up",
+    "addr add 10.0.0.1/24 dev cni0",
+    "link add v1 type veth peer name far netns odd",
+    "link set v1 master cni0 up",
+    "link set v1 type bridge_slave hairpin on",
+    "link add w1 type veth peer name w2",
+    "link set w1 alias 'hello wörld'",
+    "link set w1 up",
+    "link set w2 up",
+    "addr add 10.1.0.1 peer 10.1.0.2/32 dev w1",
+    "addr add 10.1.0.9/24 dev w1 label w1:x",
+    "addr add 10.1.0.9/8 dev w2",
+    "addr add fd00::1/64 dev w1",
+    "link add link w1 name mv type macvlan",
+    "route add blackhole 10.9.0.0/16",
+    "route add unreachable 10.8.0.0/16 metric 77",
+    "route add prohibit 10.7.0.0/16",
+    "route add throw 10.6.0.0/16",
+    "route add 10.20.0.0/16 via 10.0.0.5",
+    "route add 10.21.0.0/16 via 10.0.0.5 proto static src 10.0.0.1 metric 5",
+    "route add 10.30.0.0/16 nexthop via 10.0.0.5 nexthop via 10.0.0.6",
+    "route add 10.40.0.0/16 via inet6 fd00::9 dev w1",
+    "route add 10.50.0.0/16 dev cni0 table 300",
+    "route add 10.60.0.0/16 dev cni0 table 70000 proto 99",
+    "neigh add 10.0.0.77 lladdr 02:00:00:00:00:01 dev cni0 nud permanent",
+    "neigh add 10.0.0.78 lladdr 02:00:00:00:00:02 dev cni0 nud stale",
+)
+
+
+@pytest.fixture
+def odd(lab: LabUnderTest) -> LabUnderTest:
+    done = lab.type("master", "ip netns add odd\nip -batch - <<'END'\n" + "\n".join(LINES) + "\nEND\n")
+    assert done.code == 0, done.err
+    return lab
+
+
+def _ip(lab: LabUnderTest, *words: str) -> list[dict[str, Any]]:
+    done = lab.kernel.programs(HERE).run(("ip", "-j", *words))
+    assert done.code == 0, done.err
+    said: list[dict[str, Any]] = json.loads(done.out)
+    return said
+
+
+def _net(lab: LabUnderTest) -> Net:
+    lab.kernel.refresh()
+    return lab.kernel.net(HERE)
+
+
+def test_links(odd: LabUnderTest) -> None:
+    said = {each["ifname"]: each for each in _ip(odd, "-d", "link")}
+    links = _net(odd).links()
+    assert {link.name for link in links} == set(said) >= {"lo", "cni0", "v1", "w1", "w2", "mv"}
+    names = {link.index: link.name for link in links}
+    assert _net(odd).link_names() == names
+    for link in links:
+        told = said[link.name]
+        assert _net(odd).link(link.name) == link
+        assert (link.index, link.mac) == (told["ifindex"], told["address"])
+        assert link.up is ("UP" in told["flags"])
+        assert link.kind == told.get("linkinfo", {}).get("info_kind", "")
+        assert names.get(link.master or 0) == told.get("master")
+        assert link.hairpin is told.get("linkinfo", {}).get("info_slave_data", {}).get("hairpin", False)
+        assert link.alias == told.get("ifalias", "")
+        assert link.peer_netns == told.get("link_netnsid")
+        if "link" in told:
+            assert names[link.peer_index or 0] == told["link"]
+    assert [link.name for link in links if link.hairpin] == ["v1"]
+    assert [link.alias for link in links if link.name == "w1"] == ["hello wörld"]
+
+
+@pytest.mark.parametrize("name", ["none", "", "a-name-as-long-as-none-can-be"])
+def test_no_link(odd: LabUnderTest, name: str) -> None:
+    if name in ("none", ""):
+        assert _net(odd).link(name) is None
+    else:
+        with pytest.raises(KernelRefused, match="refused to look at"):
+            _net(odd).link(name)
+
+
+def test_addresses(odd: LabUnderTest) -> None:
+    said = [
+        (each["label"], f"{each['local']}/{each['prefixlen']}")
+        for link in _ip(odd, "-4", "addr")
+        for each in link["addr_info"]
+    ]
+    assert [(each.device, each.cidr) for each in _net(odd).addresses()] == said
+    assert ("w1", "10.1.0.1/32") in said
+    assert ("w1:x", "10.1.0.9/24") in said
+
+
+def test_routes(odd: LabUnderTest) -> None:
+    kinds = {"1": "unicast", "6": "blackhole", "7": "unreachable", "8": "prohibit", "9": "9"}
+    said = [
+        (kinds[each["type"]], each["dst"], each.get("gateway", ""), each.get("prefsrc", ""), each.get("metric", 0))
+        for each in _ip(odd, "-4", "-d", "-N", "route", "show", "table", "all")
+        if each.get("table") != "255"
+    ]
+    found = _net(odd).routes()
+    spelled = [(r.kind, r.destination.removesuffix("/32"), r.via, r.source, r.metric) for r in found]
+    assert sorted(spelled) == sorted(said)
+    tables = {route.destination: (route.table, route.protocol, route.device) for route in found}
+    assert tables["10.50.0.0/16"] == (300, "boot", "cni0")
+    assert tables["10.60.0.0/16"] == (70000, "99", "cni0")
+    assert tables["10.21.0.0/16"] == (254, "static", "cni0")
+    assert tables["10.0.0.0/24"] == (254, "kernel", "cni0")
+
+
+def test_the_way_of_a_packet(odd: LabUnderTest) -> None:
+    for target in ("10.0.0.3", "10.20.1.1", "10.21.1.1", "10.40.0.1", "10.1.0.2", "127.0.0.1", "10.0.0.1"):
+        (said,) = _ip(odd, "route", "get", target)
+        way = _net(odd).route_to(target)
+        assert way is not None
+        assert (way.device, way.source) == (said["dev"], said["prefsrc"])
+        assert way.via == said.get("gateway", "")
+    for target in ("10.9.0.1", "10.8.0.1", "10.7.0.1"):
+        assert _net(odd).route_to(target) is None
+
+
+def test_neighbours(odd: LabUnderTest) -> None:
+    net = _net(odd)
+    assert [(each.device, each.address, each.mac) for each in net.neighbours()] == [
+        ("cni0", "10.0.0.77", "02:00:00:00:00:01")
+    ]
+    for each in ("10.0.0.77", "10.0.0.78", "10.0.0.79"):
+        net.forget_neighbour(each)
+    assert [each["dst"] for each in _ip(odd, "neigh")] == ["10.0.0.77"]
+
+
+def test_numbers_of_namespaces(odd: LabUnderTest) -> None:
+    far = Place("master", "odd")
+    numbers = {each["name"]: each["id"] for each in _ip(odd, "netns") if "id" in each}
+    assert _net(odd).number_of(far) == numbers["odd"]
+    assert _net(odd).number_of(Place("master", "a")) is None
+
+
+def test_many_links_come_in_many_pieces(lab: LabUnderTest) -> None:
+    many = 300
+    lines = "".join(f"link add m{each} type bridge\n" for each in range(many))
+    assert lab.type("master", f"ip -batch - <<'END'\n{lines}END\n").code == 0
+    assert {f"m{each}" for each in range(many)} < {link.name for link in _net(lab).links()}
+
+
+def test_a_container_that_is_gone(odd: LabUnderTest) -> None:
+    far = Place("master", "odd")
+    assert [link.name for link in odd.kernel.net(far).links()] == ["lo", "far"]
+    odd.type("master", "ip netns del odd")
+    with pytest.raises(KernelRefused):
+        odd.kernel.net(far).links()
+    with pytest.raises(WorldGone):
+        odd.kernel.net(Place("nobody")).links()
+
+
+def test_what_is_cut_short_is_no_attribute_of_another() -> None:
+    whole = rtnetlink.attribute(3, b"cni0\0") + rtnetlink.attribute(5, b"\1\0\0\0")
+    assert rtnetlink.attributes(whole) == {3: b"cni0\0", 5: b"\1\0\0\0"}
+    assert rtnetlink.attributes(whole[:11]) == {3: b"cni0\0"}
+    assert rtnetlink.attributes(b"") == {}
+    assert rtnetlink.number(b"\1\0") == 1
+    assert rtnetlink.number(None) is None
+    assert (rtnetlink.text(b"x\0y"), rtnetlink.text(None), rtnetlink.address(None)) == ("x", "", "")
