@@ -10,6 +10,7 @@ from labctl.cni.failure import NO_ADDRESS, CniFailure
 from labctl.cni.store import locked
 from labctl.errors import KernelRefused
 from labctl.kernel import spawn
+from labctl.model.store import ASK_FAST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from labctl.cni.call import Call
     from labctl.cni.fields import Host
 
-_FAST = ("-n", "-sn", "-T5", "--max-retries", "0", "--min-parallelism", "100", "--max-rtt-timeout", "100ms")
 _REPORT = re.compile(r"^Nmap scan report for (\S+)$", re.MULTILINE)
 _FIRST_BATCH, _LARGEST_BATCH = 16, 256
 _MOST_ASKED = 4096  # of a set: where so many answer, one answers for all
@@ -58,7 +58,7 @@ def _spell(free: Sequence[Iterator[Host]], each: int) -> set[str]:
 
 
 def _ask(addresses: Sequence[str]) -> frozenset[str]:
-    done = spawn.run(("nmap", *_FAST, *addresses))
+    done = spawn.run(("nmap", "-n", "-sn", *ASK_FAST, *addresses))
     if done.code != 0:
         said = (done.err.strip() or f"exit code {done.code}").splitlines()[-1]
         raise KernelRefused(f"nmap could not ask who answers from {addresses[0]} on: {said}")

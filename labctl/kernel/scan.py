@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import nmap
 
 from labctl.errors import CannotTell
+from labctl.model.store import ASK_FAST
 
 if TYPE_CHECKING:
     from labctl.model.ports import Programs
 
-# -n: without it nmap asks DNS for every address, 13–17 s where none answers. The rest cuts what a silent /24 costs
-# from seconds to a sixth of one (nmap(1), TIMING AND PERFORMANCE; measured).
-FAST = ("-n", "-T5", "--max-retries", "0", "--min-parallelism", "100", "--max-rtt-timeout", "100ms")
+# Without it nmap asks DNS for every address, 13–17 s where none answers.
+_NO_NAMES = "-n"
 
 
 class NodeScanner:
@@ -25,11 +25,11 @@ class NodeScanner:
 
     def answering(self, pod_range: str) -> tuple[str, ...]:
         """Who answers (`nmap -sn`)."""
-        return self._hosts("-sn", *FAST, pod_range, state="up")
+        return self._hosts(_NO_NAMES, "-sn", *ASK_FAST, pod_range, state="up")
 
     def listed(self, pod_range: str) -> tuple[str, ...]:
         """What there is (`nmap -sL -n`), without asking anybody."""
-        return self._hosts("-sL", "-n", pod_range, state="unknown")
+        return self._hosts(_NO_NAMES, "-sL", pod_range, state="unknown")
 
     def _hosts(self, *arguments: str, state: str) -> tuple[str, ...]:
         done = self._programs.run(("nmap", *arguments, "-oX", "-"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from labctl.errors import KernelRefused
 from labctl.model.resource import Absent, Foreign, Present, Seen
 from labctl.model.shell import Capture, Pipe, Redirect, Run, Shell, Var
-from labctl.model.store import read_reservations, store_folder
+from labctl.model.store import ASK_FAST, read_reservations, store_folder
 from labctl.model.value import Value
 from labctl.resources.links import reservation_faults
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from labctl.model.shell import Dialect, Word
 
 _TRIES = 100
-_FAST = ("-T5", "--max-retries", "0", "--min-parallelism", "100", "--max-rtt-timeout", "100ms")
 _NAMES = Run(("awk", "/^Nmap scan report/ {print $NF}"))
 
 
@@ -175,7 +174,7 @@ class Reservation(Value):
         """Nmap's list, less the reserved, less those who answer; then one line under flock(1)."""
         del dialect  # both say it alike
         folder, pod_range = store_folder(self.lab.network), str(self.node.pod_range)
-        scan = Pipe((Run(("sudo", "nmap", "-n", "-sn", *_FAST, pod_range)), _NAMES))
+        scan = Pipe((Run(("sudo", "nmap", "-n", "-sn", *ASK_FAST, pod_range)), _NAMES))
         subtract = Run(("grep", "-vxF", "-e", Var("RESERVED"), "-e", Var("ANSWERING")))
         listed = Pipe((Run(("nmap", "-n", "-sL", pod_range)), _NAMES, subtract, Run(("head", "-n", "1"))))
         # Asked again under the lock: two at once must not take the same.
