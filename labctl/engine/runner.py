@@ -88,11 +88,11 @@ class Runner:
         self._made = {}
         try:
             for _ in range(_ROUNDS):
+                if not plan.pending:
+                    break
                 for item in plan.pending:
                     self._make(item, node)
                 self.survey.forget(lesson, node)
-                if not plan.pending:
-                    break
                 plan = self._plan(lesson, node)
                 plan.refuse()
         except BaseException as error:

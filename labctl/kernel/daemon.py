@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SECONDS_TO_LISTEN = 20.0
 _SECONDS_TO_END = 5.0
 # There is no event for a socket that begins to listen; this is how often the kernel is asked.
-_BETWEEN_LOOKS = 0.01
+_BETWEEN_LOOKS = 0.004
 _MOST_SAID = 4096
 
 
