@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -I -S
-"""A tiny CNI plug-in that is right, and wrong in one way if its name says so: called `tiny`, or `tiny-FAULT`.
+"""A tiny CNI plug-in that is right, and wrong in the ways that its name says: called `tiny`, or `tiny-FAULT+FAULT…`.
 
 It is what the conformance checker is tried on: hundreds of calls a run, so it imports next to nothing, and has `ip` do
 in one go what it can. Bridge, veth pair, an address of each range from a store of its own (or from the IPAM plug-in
@@ -61,7 +61,7 @@ MORE_FAULTS = {
     "bridge-stop": "every DEL takes the bridge down and up again",
 }
 NAME = os.path.basename(sys.argv[0])
-FAULT = NAME.partition("-")[2]
+WRONG = frozenset(NAME.partition("-")[2].split("+"))
 VERSIONS = ("0.3.1", "0.4.0", "1.0.0", "1.1.0")
 STATE = "/var/lib/cni"
 LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
@@ -241,7 +241,7 @@ class Locked:
 
 class Store(Locked):
     def __init__(self, network: str) -> None:
-        super().__init__(f"{STATE}/tiny/{network}", locks=FAULT != "no-lock")
+        super().__init__(f"{STATE}/tiny/{network}", locks="no-lock" not in WRONG)
 
     def held(self) -> dict[str, str]:
         found = {}
@@ -255,7 +255,7 @@ class Store(Locked):
         free = next((name for name in map(addresses.nth, range(2, addresses.count)) if name not in held), None)
         if free is None:
             raise Failure(101, "no address is free")
-        if FAULT == "no-lock":
+        if "no-lock" in WRONG:
             import signal
 
             # Long enough for others to come to the same answer.
@@ -269,9 +269,9 @@ class Store(Locked):
         for address, key in self.held().items():
             container = key.partition(" ")[0]
             alike = container != unwanted.container and container.startswith(unwanted.container)
-            if FAULT == "second-leak" and ":" in address:
+            if "second-leak" in WRONG and ":" in address:
                 continue
-            if key == unwanted.key or (FAULT == "prefix-match" and alike):
+            if key == unwanted.key or ("prefix-match" in WRONG and alike):
                 os.unlink(f"{self.folder}/{address}")
 
 
@@ -289,7 +289,7 @@ def known(network: str) -> set[str]:
 
 def ranges(conf: Json) -> list[Range]:
     found = [Range(each[0]["subnet"]) for each in conf["ipam"]["ranges"]]
-    return found[:1] if FAULT == "one-family" else found
+    return found[:1] if "one-family" in WRONG else found
 
 
 def delegates(conf: Json) -> bool:
@@ -298,23 +298,23 @@ def delegates(conf: Json) -> bool:
 
 def delegate(conf: Json, given: bytes, command: str, *, if_there: bool = False) -> Json:
     """Have the IPAM plug-in do its part of a command."""
-    if FAULT == "ipam-once" and command != "ADD":
+    if "ipam-once" in WRONG and command != "ADD":
         return {}
     name = conf["ipam"]["type"]
-    folders = [os.path.dirname(sys.argv[0])] if FAULT == "ipam-beside" else os.environ.get("CNI_PATH", "").split(":")
+    folders = [os.path.dirname(sys.argv[0])] if "ipam-beside" in WRONG else os.environ.get("CNI_PATH", "").split(":")
     path = next((found for folder in folders if os.access(found := f"{folder}/{name}", os.X_OK)), None)
     if path is None:
         if if_there:
             return {}
         raise Failure(NOT_READY if command == "STATUS" else 7, f"there is no {name} on CNI_PATH")
     environment = {**os.environ, "CNI_COMMAND": command}
-    if FAULT == "ipam-environment":
+    if "ipam-environment" in WRONG:
         environment.pop("CNI_ARGS", None)
-    done = start((path,), environment, spell({"ipam": conf["ipam"]}).encode() if FAULT == "ipam-part" else given)
-    if FAULT != "ipam-quiet":
+    done = start((path,), environment, spell({"ipam": conf["ipam"]}).encode() if "ipam-part" in WRONG else given)
+    if "ipam-quiet" not in WRONG:
         os.write(2, done.err.encode())
     said = read_json(done.out) if done.out.strip() else {}
-    if done.code and not (FAULT == "ipam-swallow" and command != "ADD"):
+    if done.code and not ("ipam-swallow" in WRONG and command != "ADD"):
         raise Failure(said.get("code", 105), f"{name}: {said.get('msg')}", said.get("details", ""))
     return {} if done.code else said
 
@@ -325,7 +325,7 @@ def take(conf: Json, given: bytes, attachment: Attachment) -> Json:
         try:
             return delegate(conf, given, "ADD")
         except Failure:
-            if FAULT != "ipam-not-told":
+            if "ipam-not-told" not in WRONG:
                 release(conf, given, attachment)
             raise
     ips: list[Json] = []
@@ -354,7 +354,7 @@ def release(conf: Json, given: bytes, attachment: Attachment) -> None:
         delegate(conf, given, "DEL", if_there=True)
         return
     with Store(attachment.network) as store:
-        if FAULT != "address-leak":
+        if "address-leak" not in WRONG:
             store.free(attachment)
         if os.path.exists(attachment.unfinished):
             os.unlink(attachment.unfinished)
@@ -386,7 +386,7 @@ def ensure_bridge(attachment: Attachment, ips: list[Json]) -> None:
         lines = [] if os.path.exists(f"/sys/class/net/{bridge}") else [f"link add {bridge} type bridge"]
         ip(*lines, *addresses, f"link set {bridge} up", f"link set {attachment.port} master {bridge} up")
         # It would take the lowest of its ports', and another when that one goes.
-        if read_link(bridge, "addr_assign_type") != "3" and FAULT != "bridge-mac":
+        if read_link(bridge, "addr_assign_type") != "3" and "bridge-mac" not in WRONG:
             ip(f"link set {bridge} address {read_link(bridge, 'address')}")
 
 
@@ -398,16 +398,16 @@ def restart_bridge(bridge: str, word: str) -> None:
 def add(conf: Json, given: bytes, attachment: Attachment) -> Json:
     netns = os.environ["CNI_NETNS"]
     check_namespace(netns)
-    if FAULT == "bridge-restart":
+    if "bridge-restart" in WRONG:
         restart_bridge(attachment.bridge, "down")
-    if FAULT == "add-twice":
+    if "add-twice" in WRONG:
         ip(f"link del {attachment.interface}", netns=netns, check=False)
         unmake(attachment)
         release(conf, given, attachment)
     try:
         got = take(conf, given, attachment)
     except Failure:
-        if FAULT == "no-roll-back":
+        if "no-roll-back" in WRONG:
             ip(cable(attachment), netns=netns, check=False)
         raise
     try:
@@ -415,7 +415,7 @@ def add(conf: Json, given: bytes, attachment: Attachment) -> Json:
     except Failure as failure:
         if failure.code != EXISTS:
             unmake(attachment)
-        if FAULT != "ipam-kept":
+        if "ipam-kept" not in WRONG:
             give_back(conf, given, attachment, got["ips"])
         raise
 
@@ -427,12 +427,12 @@ def cable(attachment: Attachment) -> str:
 def make(conf: Json, attachment: Attachment, netns: str, got: Json) -> Json:
     ips, gateways = got["ips"], {":" in each["address"]: each.get("gateway", "") for each in got["ips"]}
     lines = [cable(attachment), f"link set {attachment.interface} up"]
-    told = [each["address"] for each in ips if FAULT != "no-second" or ":" not in each["address"]]
+    told = [each["address"] for each in ips if "no-second" not in WRONG or ":" not in each["address"]]
     lines += [f"addr add {each} dev {attachment.interface}" for each in told]
     for route in got.get("routes", []):
-        if FAULT == "ipam-routes" and not route["dst"].endswith("/0"):
+        if "ipam-routes" in WRONG and not route["dst"].endswith("/0"):
             continue
-        if FAULT in ("no-second", "no-second-route") and ":" in route["dst"]:
+        if WRONG & {"no-second", "no-second-route"} and ":" in route["dst"]:
             continue
         via = route.get("gw") or gateways.get(":" in route["dst"])
         lines.append(f"route append {route['dst']} via {via} dev {attachment.interface}")
@@ -457,18 +457,18 @@ def check_namespace(netns: str) -> None:
 
 
 def result(conf: Json, attachment: Attachment, netns: str, got: Json, mac: str) -> Json:
-    own_name = "eth0" if FAULT == "always-eth0" else attachment.interface
-    port_mac = "02:00:00:00:00:99" if FAULT == "wrong-mac" else read_link(attachment.port, "address")
+    own_name = "eth0" if "always-eth0" in WRONG else attachment.interface
+    port_mac = "02:00:00:00:00:99" if "wrong-mac" in WRONG else read_link(attachment.port, "address")
     interfaces = [
         {"name": attachment.bridge, "mac": read_link(attachment.bridge, "address")},
         {"name": attachment.port, "mac": port_mac},
         {"name": own_name, "mac": mac, "sandbox": netns},
     ]
-    previous = {} if FAULT == "drop-previous" else conf.get("prevResult") or {}
+    previous = {} if "drop-previous" in WRONG else conf.get("prevResult") or {}
     before = len(previous.get("interfaces", []))
     ips = []
     for each in got["ips"]:
-        entry = {**each, "interface": 7 if FAULT == "index" else before + 2}
+        entry = {**each, "interface": 7 if "index" in WRONG else before + 2}
         entry.pop("version", None)
         family = {"version": "6" if ":" in each["address"] else "4"} if conf["cniVersion"] in VERSIONS[:2] else {}
         ips.append({**entry, **family})
@@ -488,7 +488,7 @@ def wrong(what: str) -> NoReturn:
 
 
 def check(conf: Json, given: bytes, attachment: Attachment) -> None:
-    if FAULT == "check-nothing":
+    if "check-nothing" in WRONG:
         return
     netns, previous = os.environ["CNI_NETNS"], conf.get("prevResult")
     if not isinstance(previous, dict):
@@ -506,7 +506,7 @@ def check(conf: Json, given: bytes, attachment: Attachment) -> None:
     has = [f"{each['local']}/{each['prefixlen']}" for each in link["addr_info"]]
     # A chain may have given other interfaces addresses too.
     mine = [each["address"] for each in previous["ips"] if each["address"] in has]
-    if len(mine) < (1 if delegates(conf) or FAULT == "check-first" else len(ranges(conf))):
+    if len(mine) < (1 if delegates(conf) or "check-first" in WRONG else len(ranges(conf))):
         wrong("an address is gone")
     if not answers(ip(lines[1], netns=netns)) and not answers(run_route6(netns)):
         wrong("the route is gone")
@@ -530,7 +530,7 @@ def check_node(conf: Json, attachment: Attachment, addresses: list[str]) -> None
     gateways = {each["gateway"] for each in conf["prevResult"]["ips"] if each.get("gateway")}
     if gateways - {each["local"] for each in bridge["addr_info"]}:
         wrong("the bridge lacks the gateway's address")
-    if FAULT != "check-firewall" and run("iptables", "-w", "-t", "nat", "-C", *attachment.rule, check=False).code:
+    if "check-firewall" not in WRONG and run("iptables", "-w", "-t", "nat", "-C", *attachment.rule, check=False).code:
         wrong("the NAT rule is gone")
     if not delegates(conf):
         held = holders(attachment.network)
@@ -539,11 +539,11 @@ def check_node(conf: Json, attachment: Attachment, addresses: list[str]) -> None
 
 
 def delete(conf: Json, given: bytes, attachment: Attachment) -> None:
-    held = FAULT != "del-once" or delegates(conf) or attachment.key in holders(attachment.network).values()
-    if FAULT == "bridge-stop":
+    held = "del-once" not in WRONG or delegates(conf) or attachment.key in holders(attachment.network).values()
+    if "bridge-stop" in WRONG:
         restart_bridge(attachment.bridge, "down")
     unmake(attachment)
-    if FAULT == "bridge-stop":
+    if "bridge-stop" in WRONG:
         restart_bridge(attachment.bridge, "up")
     release(conf, given, attachment)
     if not held:
@@ -554,9 +554,9 @@ def collect(conf: Json, given: bytes) -> None:
     if "cni.dev/valid-attachments" not in conf:
         raise Failure(7, "cni.dev/valid-attachments is missing")
     valid = {f"{each['containerID']} {each['ifname']}" for each in conf["cni.dev/valid-attachments"]}
-    if FAULT == "ipam-gc-first" and delegates(conf):
+    if "ipam-gc-first" in WRONG and delegates(conf):
         delegate(conf, given, "GC")
-    for key in known(conf["name"]) - (set() if FAULT == "gc-all" else valid):
+    for key in known(conf["name"]) - (set() if "gc-all" in WRONG else valid):
         container, _, interface = key.partition(" ")
         attachment = Attachment(conf, container, interface)
         unmake(attachment)
@@ -570,7 +570,7 @@ def collect(conf: Json, given: bytes) -> None:
 
 def serve(conf: Json, given: bytes, command: str) -> Json | None:
     if command == "VERSION":
-        echoed = "1.1.0" if FAULT == "version-echo" else conf.get("cniVersion", "1.1.0")
+        echoed = "1.1.0" if "version-echo" in WRONG else conf.get("cniVersion", "1.1.0")
         return {"cniVersion": echoed, "supportedVersions": list(VERSIONS)}
     if command == "STATUS":
         if delegates(conf):
@@ -592,7 +592,7 @@ def main() -> int:
         conf = read_configuration(command, given)
         answer = serve(conf, given, command)
     except Failure as failure:
-        if FAULT == "trace" and failure.code == 6:
+        if "trace" in WRONG and failure.code == 6:
             raise
         version = conf.get("cniVersion")
         said = {

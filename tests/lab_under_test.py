@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from labctl.model.world import Kind
 
 ROOT = Path(__file__).resolve().parent.parent
-_FORKS = Forks()
+FORKS = Forks()
 STEPS = Course(builtin_folder()).numbers
 
 
@@ -161,5 +161,5 @@ def run_labctl(home: Path, *arguments: str, text: str = "", environment: dict[st
         argv = (*labctl_command(), *arguments)
         done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, env=wanted)
     else:
-        done = _FORKS.run(arguments, wanted, text)
+        done = FORKS.run(arguments, wanted, text)
     return Said(done.returncode, done.stdout, done.stderr)

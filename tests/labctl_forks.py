@@ -42,14 +42,22 @@ class Forks:
         self._address: str | None = None
 
     def run(
-        self, arguments: Sequence[str], environment: Mapping[str, str], text: str = ""
+        self, arguments: Sequence[str], environment: Mapping[str, str], text: str = "", program: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run `labctl ARGUMENTS` in the current folder, with this text on its standard input."""
+        """Run `labctl ARGUMENTS` in the current folder, with this text on its standard input.
+
+        `program` is run in its place, as by `python -c`.
+        """
         address = self._address or self._start()
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asked:
             asked.connect(address)
             streams = [_file(text), _file(), _file()]
-            asked_for = {"arguments": list(arguments), "environment": dict(environment), "folder": str(Path.cwd())}
+            asked_for = {
+                "arguments": list(arguments),
+                "environment": dict(environment),
+                "folder": str(Path.cwd()),
+                "program": program,
+            }
             rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", streams))
             asked.sendmsg([json.dumps(asked_for).encode()], [rights])
             code = int(asked.recv(64) or b"-1")
@@ -140,13 +148,23 @@ def _become_labctl(asked_for: dict[str, object], streams: list[int]) -> NoReturn
     os.environ.clear()
     os.environ.update(asked_for["environment"])  # type: ignore[call-overload]  # it came as a mapping of texts
     sys.argv = ["-c", *asked_for["arguments"]]  # type: ignore[misc]  # and this as texts
-    from labctl.__main__ import main
-
-    code = main()
+    code = _run(str(asked_for["program"]))
     # Not by way of Python's own end, which takes apart all that was imported: three times as long as all else.
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(code)
+
+
+def _run(program: str) -> int:
+    if not program:
+        from labctl.__main__ import main
+
+        return main()
+    try:
+        exec(compile(program, "-c", "exec"), {"__name__": "__main__"})  # noqa: S102 (as `python -c` would)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
 
 
 if __name__ == "__main__":

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab_under_test import ROOT, LabUnderTest, Said
+from tests.lab_under_test import FORKS, LabUnderTest, Said
 from tests.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -20,9 +19,8 @@ pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 # labctl, but at its Nth event (0: never; asking the probes is one too) the signal comes, as if typed at just that
 # moment. Says on stderr at the end how many there were.
-_LABCTL = f"""
+_LABCTL = """
 import os, signal, sys
-sys.path.insert(0, {str(ROOT)!r})
 from labctl.cli import demo, tally
 from labctl.engine.prober import Prober
 from labctl.__main__ import main
@@ -42,21 +40,15 @@ cut(tally.Tally, "__call__")
 cut(demo._Ear, "__call__")
 cut(Prober, "ask")
 code = main()
-os.write(2, f"events: {{count}}\\n".encode())
+os.write(2, f"events: {count}\\n".encode())
 sys.exit(code)
 """
 
 
 def _run(home: Path, at: int, name: str, *arguments: str, **environment: str) -> tuple[Said, int]:
     """Run labctl with the signal at one event; also give how many events there were."""
-    done = subprocess.run(
-        (sys.executable, "-P", "-c", _LABCTL, str(at), name, *arguments),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "LABCTL_HOME": str(home), **environment},
-    )
+    wanted = {**os.environ, "LABCTL_HOME": str(home), **environment}
+    done = FORKS.run((str(at), name, *arguments), wanted, program=_LABCTL)
     *said, last = done.stderr.splitlines(keepends=True)
     assert last.startswith("events: "), done.stderr
     return Said(done.returncode, done.stdout, "".join(said)), int(last.split()[1])

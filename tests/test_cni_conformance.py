@@ -47,6 +47,13 @@ FOUND = {
     "gc-all": {"GC-01", "GC-03", "GC-05"},
     "drop-previous": {"CHN-01", "CHN-02"},
 }
+# Faults that are tried at once: no two of a set are found by the same check, or would hide each other.
+TOGETHER = (
+    ("version-echo", "address-leak", "trace", "index"),
+    ("always-eth0", "check-nothing", "gc-all", "no-roll-back"),
+    ("wrong-mac", "no-lock", "drop-previous", "check-firewall"),
+    ("add-twice", "del-once", "prefix-match"),
+)
 # The same for those that concern delegation, two families and neighbours, among these checks.
 _MORE = "IPM,DUA,NBR,GC-08"
 FOUND_MORE = {
@@ -85,6 +92,7 @@ def test_a_plugin_that_is_right_passes_everything(home: Path, tmp_path: Path) ->
 def test_every_fault_is_looked_for() -> None:
     assert set(FOUND) == set(FAULTS)
     assert len(FAULTS) == 15
+    assert sorted(fault for faults in TOGETHER for fault in faults) == sorted(FOUND)
     assert {*FOUND_MORE, "ipam-beside"} == set(MORE_FAULTS)
 
 
@@ -96,10 +104,22 @@ def _check_found(verdicts: list[Verdict], expected: set[str]) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("fault", FOUND)
-def test_a_fault_is_found_by_its_checks_and_no_others(home: Path, tmp_path: Path, fault: str) -> None:
-    verdicts = try_plugin(home, copy_tiny(tmp_path, fault))
+@pytest.mark.parametrize("faults", TOGETHER, ids="+".join)
+def test_faults_are_found_by_their_checks_and_no_others(home: Path, tmp_path: Path, faults: tuple[str, ...]) -> None:
+    """Of all the checks there are; which fault each check found is told by the next test."""
+    verdicts = try_plugin(home, copy_tiny(tmp_path, "+".join(faults)))
     assert len(verdicts) == len(CHECKS)
+    _check_found(verdicts, set().union(*(FOUND[each] for each in faults)))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("fault", FOUND)
+def test_a_fault_alone_is_found_by_its_own_checks(home: Path, tmp_path: Path, fault: str) -> None:
+    """Of those that found something in the plug-in with this fault and others."""
+    (faults,) = (each for each in TOGETHER if fault in each)
+    asked = set().union(*(FOUND[each] for each in faults))
+    verdicts = try_plugin(home, copy_tiny(tmp_path, fault), ",".join(asked))
+    assert len(verdicts) == len(asked) == sum(len(FOUND[each]) for each in faults)
     _check_found(verdicts, FOUND[fault])
 
 

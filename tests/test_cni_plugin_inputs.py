@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.cni_inputs import Request
     from tests.lab_under_test import LabUnderTest
 
-pytestmark = [pytest.mark.machine, pytest.mark.long]
+pytestmark = [pytest.mark.machine, pytest.mark.anybody, pytest.mark.long]
 
 _BOUND_SECONDS = 60.0  # of a hang; how long an answer takes is measured by benchmarks/faults
 

@@ -12,7 +12,7 @@ from tests.cni_runtime import DEBIAN, STORE, Runtime, needs_reference, network
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 _SPY = """\
 #!/bin/sh

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.cni_runtime import Answer
     from tests.lab_under_test import LabUnderTest
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 CUT = "/opt/labctl/cut-labnet"
 VALID = "cni.dev/valid-attachments"

@@ -12,7 +12,7 @@ from tests.cni_runtime import RANGE, RANGE_6, STORE, Runtime, network
 if TYPE_CHECKING:
     from tests.lab_under_test import LabUnderTest
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.anybody]
 
 VALID = "cni.dev/valid-attachments"
 _END = "$(ip -j -d link show type veth master cni0 | jq -r '.[0].ifname')"

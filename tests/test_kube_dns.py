@@ -98,6 +98,7 @@ def test_whatever_is_started_in_a_container_sees_its_own_file(served: LabUnderTe
     assert "resolv.conf" not in mounts
 
 
+@pytest.mark.anybody
 def test_a_file_that_etc_lacks_is_passed_over(lab: LabUnderTest) -> None:
     assert (
         lab.type("master", "mkdir -p /etc/netns/a; echo own >/etc/netns/a/hosts; echo x >/etc/netns/a/nosuch").code == 0
@@ -117,6 +118,7 @@ def until(seconds: float, holds: object, say: object) -> None:
         assert monotonic() < end, say()  # type: ignore[operator]  # as above
 
 
+@pytest.mark.anybody
 def test_a_service_that_comes_or_goes_shows_within_a_second(served: LabUnderTest) -> None:
     def found() -> tuple[str, ...]:
         return ask(served, "mine.default.svc.cluster.local.", "A").data
@@ -132,6 +134,7 @@ def test_a_service_that_comes_or_goes_shows_within_a_second(served: LabUnderTest
     assert served.report(NUMBER).outcome is Outcome.DONE
 
 
+@pytest.mark.anybody
 def test_what_is_no_entry_is_not_answered_for_and_harms_no_other(served: LabUnderTest) -> None:
     typed = (
         f"cd {SERVICES_FOLDER}; echo nonsense >broken.default; mkdir folder.default; mkfifo pipe.default;"
@@ -166,6 +169,7 @@ with socket.create_connection(("127.0.0.1", 10053), timeout=5) as tcp:
 """
 
 
+@pytest.mark.anybody
 def test_two_hundred_malformed_questions_change_nothing(served: LabUnderTest) -> None:
     packets = [each.hex() for each in malformed(random.Random(10), 200)]  # noqa: S311 (any numbers will do)
     done = in_pod(served, "python3", "-c", _SEND, "127.0.0.1:53", "127.0.0.1:10053", text=json.dumps(packets))
@@ -174,6 +178,7 @@ def test_two_hundred_malformed_questions_change_nothing(served: LabUnderTest) ->
     assert served.report(NUMBER).outcome is Outcome.DONE
 
 
+@pytest.mark.anybody
 def test_an_answer_that_is_too_long_comes_over_tcp(served: LabUnderTest) -> None:
     lines = "".join(f"endpoint 10.244.9.{number} pod-{number}\\n" for number in range(1, 201))
     served.type("master", f"printf 'clusterIP None\\n{lines}' >{SERVICES_FOLDER}/many.default")
@@ -188,6 +193,7 @@ def without_dnsmasq(lab: LabUnderTest) -> LabUnderTest:
     return lab
 
 
+@pytest.mark.anybody
 def test_without_dnsmasq_the_step_says_so_and_nothing_is_left(without_dnsmasq: LabUnderTest) -> None:
     lab = without_dnsmasq
     before = lab.snapshot()
@@ -200,6 +206,7 @@ def test_without_dnsmasq_the_step_says_so_and_nothing_is_left(without_dnsmasq: L
     assert "hint: install the package dnsmasq-base; labctl doctor names the command" in said.err
 
 
+@pytest.mark.anybody
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
 def test_a_port_that_is_taken_is_named(lab: LabUnderTest, protocol: str) -> None:
     lab.apply(range(NUMBER + 1))
@@ -231,6 +238,7 @@ def test_undo_leaves_no_process_and_no_file(served: LabUnderTest) -> None:
     assert served.type("worker", "ls -A /etc/netns").out == ""
 
 
+@pytest.mark.anybody
 @pytest.mark.parametrize(("nodes", "containers"), [(1, 1), (1, 3), (3, 1)])
 def test_other_labs_have_names_too(home: Path, nodes: int, containers: int) -> None:
     with LabUnderTest(home, spread(nodes, containers)) as lab:
@@ -238,6 +246,7 @@ def test_other_labs_have_names_too(home: Path, nodes: int, containers: int) -> N
         assert lab.report(NUMBER).outcome is Outcome.DONE, lab.report(NUMBER).causes()
 
 
+@pytest.mark.anybody
 def test_a_name_server_that_says_nothing_is_a_plain_no(served: LabUnderTest) -> None:
     served.type("master", "ip netns pids kube-dns | xargs kill -STOP")
     report = served.report(NUMBER)

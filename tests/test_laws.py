@@ -17,7 +17,8 @@ from labctl.errors import MissingStep
 from labctl.model.resource import Absent, Present
 from labctl.model.shell import DIALECTS, Dialect
 from labctl.world.topology import read_lab, spread
-from tests.lab_under_test import LabUnderTest
+from tests.every_step import every_dialect, every_step, every_step_but_the_last_once, every_step_once
+from tests.lab_under_test import STEPS, LabUnderTest
 
 if TYPE_CHECKING:
     from labctl.model.lab import Node
@@ -25,15 +26,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.machine
 
 SHELLCHECK = str(Path(sys.executable).with_name("shellcheck"))
-STEPS = Course(builtin_folder()).numbers
-every_step = pytest.mark.parametrize("number", STEPS)
 
 
 def _nodes(lab: LabUnderTest, number: int) -> tuple[Node, ...]:
     return nodes_of(lab.lesson(number), lab.lab, lab.lab.nodes)
 
 
-@every_step
+@every_step_once
 def test_law_1_looking_writes_nothing(lab: LabUnderTest, number: int) -> None:
     for upto in (number, number + 1):
         lab.apply(range(upto))
@@ -61,7 +60,7 @@ def test_law_2_probes_hold_before_and_after(lab: LabUnderTest, number: int) -> N
         assert lab.report(number, node.name).outcome is Outcome.DONE, lab.report(number, node.name).causes()
 
 
-@every_step
+@every_step_once
 def test_law_3_a_second_apply_changes_nothing_and_says_so(lab: LabUnderTest, number: int) -> None:
     lab.apply(range(number + 1))
     before = lab.snapshot()
@@ -92,28 +91,26 @@ def test_law_4_apply_then_undo_gives_the_same_world_back(lab: LabUnderTest, numb
         assert all(isinstance(each, Absent) for each in seen)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@every_dialect
 @every_step
-def test_law_5_the_printed_commands_do_and_undo_the_same(tmp_path: Path, number: int, dialect: Dialect) -> None:
-    with LabUnderTest(tmp_path / "applied") as applied:
-        applied.apply(range(number))
-        before = applied.snapshot()
-        applied.apply((number,))
-        after = applied.snapshot()
-    with LabUnderTest(tmp_path / "typed") as typed:
-        typed.apply(range(number))
-        assert typed.snapshot() == before
-        for node in _nodes(typed, number):
-            done = typed.type(node.name, typed.script(number, node, dialect))
-            assert done.code == 0, done.err
-        assert typed.snapshot() == after
-        for node in _nodes(typed, number):
-            done = typed.type(node.name, typed.script(number, node, dialect, undo=True))
-            assert done.code == 0, done.err
-        assert typed.snapshot() == before
+def test_law_5_the_printed_commands_do_and_undo_the_same(lab: LabUnderTest, number: int, dialect: Dialect) -> None:
+    lab.apply(range(number))
+    before = lab.snapshot()
+    lab.apply((number,))
+    after = lab.snapshot()
+    lab.undo_from(number)
+    assert lab.snapshot() == before
+    for node in _nodes(lab, number):
+        done = lab.type(node.name, lab.script(number, node, dialect))
+        assert done.code == 0, done.err
+    assert lab.snapshot() == after
+    for node in _nodes(lab, number):
+        done = lab.type(node.name, lab.script(number, node, dialect, undo=True))
+        assert done.code == 0, done.err
+    assert lab.snapshot() == before
 
 
-@every_step
+@every_step_once
 def test_law_5_via_shell_runs_the_printed_commands(lab: LabUnderTest, number: int) -> None:
     lab.apply(range(number))
     before = lab.snapshot()
@@ -128,6 +125,7 @@ def test_law_5_via_shell_runs_the_printed_commands(lab: LabUnderTest, number: in
     assert lab.snapshot() == before
 
 
+@pytest.mark.anybody
 @pytest.mark.parametrize("dialect", DIALECTS)
 @every_step
 def test_law_5_shellcheck_is_clean_on_the_printed_commands(number: int, dialect: Dialect) -> None:
@@ -165,7 +163,7 @@ def test_law_8_no_key_belongs_to_two_steps() -> None:
     assert len(keys) == len(set(keys))
 
 
-@pytest.mark.parametrize("number", STEPS[:-1])
+@every_step_but_the_last_once
 def test_law_8_undo_below_a_step_that_stands_is_refused_with_its_name(lab: LabUnderTest, number: int) -> None:
     lab.apply(range(number + 2))
     before = lab.snapshot()

@@ -170,7 +170,7 @@ class LearningAll(Learning):
 @pytest.mark.parametrize(
     ("number", "learning", "examples"),
     [
-        (0, Learning, 6),
+        pytest.param(0, Learning, 6, marks=pytest.mark.anybody),
         pytest.param(1, Learning, 6, marks=pytest.mark.anybody),
         pytest.param(2, Learning, 6, marks=pytest.mark.anybody),
         (3, LearningAll, 2),

@@ -190,6 +190,7 @@ def test_a_world_that_dies_while_it_is_made_is_an_error_and_leaves_nothing(home:
         assert not cut.stood
 
 
+@pytest.mark.anybody
 @pytest.mark.parametrize(("name", "share"), [("INT", 0.4), ("TERM", 0.9)])
 def test_steps_interrupted_are_said_in_one_line_and_can_be_done_again(tmp_path: Path, name: str, share: float) -> None:
     arguments = ("step", "all", "--apply", "--node", "all")

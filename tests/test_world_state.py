@@ -139,6 +139,7 @@ NOT_A_RECORD = (
 )
 
 
+@pytest.mark.anybody
 @pytest.mark.parametrize("text", NOT_A_RECORD)
 def test_a_broken_record_is_an_error_and_down_takes_even_that_world_away(home: Path, text: str) -> None:
     assert run_labctl(home, "up").code == 0

@@ -24,7 +24,8 @@ _SECONDS = 5
 # MACs, of those that anybody may give away (IEEE 802: the bit of local ones): lower or higher than any by chance.
 _LOWEST = "02:00:00:00:00:01"
 _HIGH = ("fe:ff:ff:ff:ff:f1", "fe:ff:ff:ff:ff:f2", "fe:ff:ff:ff:ff:f3")
-_COUNTED = re.compile(r"(\d+) packets transmitted, (\d+) received")
+_ANSWERED = re.compile(r"seq=(\d+) ")
+_COUNTED = re.compile(r"(\d+) packets transmitted")
 
 
 def _gateway(attached: Attached) -> str:
@@ -60,12 +61,13 @@ def _flow(bench: Bench, first: Attached, second: Attached, third: Attached) -> I
             lost += [f"{each} answers no more" for who, each in asked if not pings(bench, who, each)]
         finally:
             _wait(bench, f"kill -INT {pid}; while kill -0 {pid} 2>/dev/null; do :; done")
-        counted = _COUNTED.search(bench.do(f"cat {_FLOW}"))
-        if counted is None:
-            raise CannotAsk("ping did not say how many were answered")
+        said = bench.do(f"cat {_FLOW}")
+        if (counted := _COUNTED.search(said)) is None:
+            raise CannotAsk("ping did not say how many it sent")
         # The last one may still be under way when it is stopped.
-        if (missing := int(counted[1]) - int(counted[2])) > 1:
-            lost.append(f"{missing} of {counted[1]} pings to {target}")
+        sent = set(range(1, int(counted[1])))
+        if missing := sent - {int(number) for number in _ANSWERED.findall(said)}:
+            lost.append(f"{len(missing)} of {counted[1]} pings to {target}")
 
 
 def _wait(bench: Bench, script: str) -> None:
