@@ -172,6 +172,17 @@ def test_a_container_that_is_gone(odd: LabUnderTest) -> None:
         odd.kernel.net(Place("nobody")).links()
 
 
+def test_who_only_looks_does_not_wait_for_pyroute2(lab: LabUnderTest) -> None:
+    def imported(*arguments: str) -> set[str]:
+        said = lab.labctl(*arguments, environment={"PYTHONPROFILEIMPORTTIME": "1"})
+        return {line.rpartition("|")[2].strip() for line in said.err.splitlines() if line.startswith("import time:")}
+
+    assert "pyroute2" in imported("step", "0", "--apply")
+    for look in (("status",), ("step", "0", "--verify"), ("snapshot",)):
+        assert "pyroute2" not in imported(*look)
+        assert "labctl.kernel.net_looks" in imported(*look)
+
+
 def test_what_is_cut_short_is_no_attribute_of_another() -> None:
     whole = rtnetlink.attribute(3, b"cni0\0") + rtnetlink.attribute(5, b"\1\0\0\0")
     assert rtnetlink.attributes(whole) == {3: b"cni0\0", 5: b"\1\0\0\0"}

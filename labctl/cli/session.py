@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labctl.engine.look import Survey
     from labctl.model.lab import Lab, Node
     from labctl.model.ports import Kernel
+    from labctl.model.world import Errand
     from labctl.world.checkpoints import Checkpoints
     from labctl.world.host.world import HostWorld
     from labctl.world.sandbox import Sandbox, World
@@ -171,13 +172,13 @@ class Session:
             yield
 
     @contextmanager
-    def survey(self, purpose: str) -> Iterator[Survey]:
-        """Hold the lock and look into the world, made if there is none."""
+    def survey(self, purpose: str, errand: Errand = "look") -> Iterator[Survey]:
+        """Hold the lock and look into the world, made if there is none, or change it if that is the errand."""
         from labctl.engine.look import Survey
 
         with self.locked(purpose):
             world = self.world()
-            inside = self.sandbox.enter(world)
+            inside = self.sandbox.enter(world, errand=errand)
             try:
                 yield Survey(self.course, world.lab, inside.kernel)
             finally:
@@ -191,7 +192,7 @@ class Session:
             yield None
             return
         with self.locked(purpose):
-            inside = self.sandbox.enter(world)
+            inside = self.sandbox.enter(world, errand="look")
             try:
                 yield inside.kernel
             finally:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 from labctl.engine.events import Typing
 from labctl.engine.script import do_statements, undo_statements
 from labctl.errors import KernelRefused
-from labctl.model.resource import Action, HasBystanders, Present, own_view
+from labctl.model.resource import Action, AsksRange, HasBystanders, Present, own_view
 from labctl.model.shell import Assign, Capture, Statement, render_command
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from labctl.engine.events import Listener
     from labctl.model.lab import Node, Place
     from labctl.model.ports import Kernel
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 class Hands(Protocol):
     """How a resource of a node is acted on: through netlink, or by the printed commands."""
+
+    def prepare(self, resources: Iterable[Resource]) -> None:
+        """Have side by side what they would each have to wait for when they are made."""
 
     def make(self, resource: Resource, action: Action, node: Node) -> None:
         """Create or repair it."""
@@ -35,6 +40,12 @@ class NetlinkHands:
     def __init__(self, kernel: Kernel) -> None:
         """Act on this world."""
         self._kernel = kernel
+
+    def prepare(self, resources: Iterable[Resource]) -> None:
+        """Ask the ranges of several nodes at once: nmap waits for silence."""
+        asks = tuple(dict.fromkeys(each.asked for each in resources if isinstance(each, AsksRange)))
+        if len(asks) > 1:
+            self._kernel.scan_all(asks)
 
     def make(self, resource: Resource, action: Action, node: Node) -> None:
         """Create or repair it."""
@@ -57,6 +68,9 @@ class ShellHands:
     def __init__(self, kernel: Kernel, dialect: Dialect, listener: Listener) -> None:
         """Run them in this world."""
         self._kernel, self._dialect, self._listener = kernel, dialect, listener
+
+    def prepare(self, resources: Iterable[Resource]) -> None:
+        """Nothing: each command is typed when its time has come."""
 
     def make(self, resource: Resource, action: Action, node: Node) -> None:
         """Create it by its commands."""

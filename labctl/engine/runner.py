@@ -49,6 +49,7 @@ class Runner:
         """
         plans = {node: self._insist(lesson, node) for node in nodes_of(lesson, self.survey.lab, nodes)}
         before = self._ask_before(lesson, tuple(node for node, plan in plans.items() if plan.pending))
+        self.hands.prepare(item.resource for plan in plans.values() for item in plan.pending)
         changed: dict[Node, int] = {}
         try:
             for node, plan in plans.items():

@@ -16,6 +16,7 @@ from labctl.kernel.identity import mark_of
 from labctl.kernel.places import Places
 from labctl.kernel.process import PlacePrograms, look_all
 from labctl.model.lab import INTERNET, VPC, Place
+from labctl.model.values import Completed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from labctl.kernel.scan import NodeScanner
     from labctl.model.lab import Lab
     from labctl.model.ports import Cloud
-    from labctl.model.values import Completed, MachineFacts, Standing
+    from labctl.model.values import MachineFacts, Standing
     from labctl.model.world import WorldRecord
 
 
@@ -97,6 +98,13 @@ class LocalKernel:
         from labctl.kernel.scan import NodeScanner
 
         return NodeScanner(self.programs(Place(node)))
+
+    def scan_all(self, asks: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...] | None, ...]:
+        """Who answers in the range of each node, asked side by side; None where that could not be told."""
+        from labctl.kernel.scan import asking, read_answering
+
+        done = self.look_all([(Place(node), asking(pod_range)) for node, pod_range in asks])
+        return tuple(read_answering(each) if isinstance(each, Completed) and each.code == 0 else None for each in done)
 
     def setting(self, place: Place, name: str) -> str | None:
         """Read a sysctl; /proc/sys/net shows the namespace of whoever reads."""

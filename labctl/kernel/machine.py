@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from labctl.model.lab import Lab, Place
     from labctl.model.ports import Kernel
-    from labctl.model.world import BootPlan, Kind, WorldRecord
+    from labctl.model.world import BootPlan, Errand, Kind, WorldRecord
 
 
 def _end_containers(record: WorldRecord) -> None:
@@ -109,13 +109,14 @@ class LinuxMachine:
             if not is_alive(Identity(keeper.inside if within else keeper.outside, keeper.started, record.boot))
         )
 
-    def enter(self, record: WorldRecord, lab: Lab, *, netlink: bool = True) -> Agent:
-        """Start the agent. What it needs is imported before: inside, labctl's own files may be hidden."""
+    def enter(self, record: WorldRecord, lab: Lab, *, errand: Errand = "change") -> Agent:
+        """Start the agent. What its errand needs is imported before: inside, labctl's own files may be hidden."""
         from labctl.kernel import local, standings  # noqa: F401 (see above)
 
-        if netlink:
-            from labctl.kernel import firewall, packets, scan  # noqa: F401 (see above)
-            from labctl.kernel import netlink as _netlink  # noqa: F401 (see above; 130 ms that `up` does not need)
+        if errand != "run":
+            from labctl.kernel import firewall, netlink, packets, scan  # noqa: F401 (see above)
+        if errand == "change":
+            import pyroute2  # noqa: F401 (see above; 130 ms that no look needs)
         return Agent(record, partial(_make_kernel, lab))
 
     def run_attached(

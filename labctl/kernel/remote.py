@@ -93,6 +93,14 @@ class RemoteKernel:
         """Nmap on a node."""
         return cast("Scanner", _Door(self, "scanner", (node,)))
 
+    def scan_all(self, asks: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...] | None, ...]:
+        """Who answers in the range of each node; what could not be told is asked again when it is wanted."""
+        found = cast("tuple[tuple[str, ...] | None, ...]", self._ask("", (), "scan_all", (tuple(asks),)))
+        for (node, pod_range), answering in zip(asks, found, strict=True):
+            if answering is not None:
+                self._seen.setdefault(("scanner", (node,)), {})["answering", (pod_range,)] = answering
+        return found
+
     @property
     def cloud(self) -> Cloud:
         """The routes of the cloud network."""

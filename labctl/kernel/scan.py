@@ -11,9 +11,11 @@ from labctl.model.store import ASK_FAST
 
 if TYPE_CHECKING:
     from labctl.model.ports import Programs
+    from labctl.model.values import Completed
 
 # Without it nmap asks DNS for every address, 13–17 s where none answers.
 _NO_NAMES = "-n"
+_AS_XML = ("-oX", "-")
 
 
 class NodeScanner:
@@ -25,17 +27,31 @@ class NodeScanner:
 
     def answering(self, pod_range: str) -> tuple[str, ...]:
         """Who answers (`nmap -sn`)."""
-        return self._hosts(_NO_NAMES, "-sn", *ASK_FAST, pod_range, state="up")
+        return read_answering(self._programs.run(asking(pod_range)))
 
     def listed(self, pod_range: str) -> tuple[str, ...]:
         """What there is (`nmap -sL -n`), without asking anybody."""
-        return self._hosts(_NO_NAMES, "-sL", pod_range, state="unknown")
+        return _read(self._programs.run(("nmap", _NO_NAMES, "-sL", pod_range, *_AS_XML)), "unknown")
 
-    def _hosts(self, *arguments: str, state: str) -> tuple[str, ...]:
-        done = self._programs.run(("nmap", *arguments, "-oX", "-"))
-        if done.code != 0:
-            raise CannotTell(f"nmap failed: {(done.err or done.out).strip().splitlines()[:1]}", "try: labctl doctor")
-        # PortScanner's constructor starts nmap by itself; only its reader is wanted, programs have one door.
-        reader = nmap.PortScanner.__new__(nmap.PortScanner)
-        found = reader.analyse_nmap_xml_scan(nmap_xml_output=done.out)["scan"]
-        return tuple(address for address, host in found.items() if host["status"]["state"] == state)
+
+def asking(pod_range: str) -> tuple[str, ...]:
+    """The words that ask who answers; what comes of them is for `read_answering`."""
+    return ("nmap", _NO_NAMES, "-sn", *ASK_FAST, pod_range, *_AS_XML)
+
+
+def read_answering(done: Completed) -> tuple[str, ...]:
+    """Who answered.
+
+    Raises:
+        CannotTell: nmap failed.
+    """
+    return _read(done, "up")
+
+
+def _read(done: Completed, state: str) -> tuple[str, ...]:
+    if done.code != 0:
+        raise CannotTell(f"nmap failed: {(done.err or done.out).strip().splitlines()[:1]}", "try: labctl doctor")
+    # PortScanner's constructor starts nmap by itself; only its reader is wanted, programs have one door.
+    reader = nmap.PortScanner.__new__(nmap.PortScanner)
+    found = reader.analyse_nmap_xml_scan(nmap_xml_output=done.out)["scan"]
+    return tuple(address for address, host in found.items() if host["status"]["state"] == state)

@@ -293,6 +293,12 @@ class Kernel(Protocol):
     def scanner(self, node: str) -> Scanner:
         """nmap on a node."""
 
+    def scan_all(self, asks: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...] | None, ...]:
+        """Ask who answers in the range of each node (node, range), side by side; `Scanner.answering` then remembers.
+
+        None stands for what could not be told.
+        """
+
     @property
     def cloud(self) -> Cloud:
         """The routes of the cloud network."""

@@ -69,6 +69,15 @@ class Resource(Protocol):
 
 
 @runtime_checkable
+class AsksRange(Protocol):
+    """A resource that asks who answers in a range before it is made: those of several nodes can be asked at once."""
+
+    @property
+    def asked(self) -> tuple[str, str]:
+        """The node that asks, and the range."""
+
+
+@runtime_checkable
 class HasBystanders(Protocol):
     """A resource beside which there may be what is not the lab's."""
 

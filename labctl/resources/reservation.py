@@ -127,6 +127,11 @@ class Reservation(Value):
         """`reservation:master/a`."""
         return f"reservation:{self.container.place}"
 
+    @property
+    def asked(self) -> tuple[str, str]:
+        """Who answers in the node's range?"""
+        return self.node.name, str(self.node.pod_range)
+
     def observe(self, kernel: Kernel) -> Seen:
         """Look for the container's line; any free address of the range is as good as the lowest."""
         pairs = read_reservations(kernel, self.node.name, self.lab.network)
