@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused
 from labctl.kernel.listeners import listeners_here
+from labctl.kernel.neighbours import NDA_DST, NEIGHBOUR, ask_neighbours
 from labctl.kernel.rtnetlink import address, ask, attribute, attributes, number, text
 from labctl.model.values import Address, Link, Listener, Neighbour, Route
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from labctl.kernel.places import Places
     from labctl.model.lab import Place
 
-_GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NEIGHBOUR, _GET_NUMBER = 18, 22, 26, 30, 90
+_GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NUMBER = 18, 22, 26, 90
 
 _LINK = struct.Struct("=BxHiII")
 """ifinfomsg: family, type, index, flags, change."""
@@ -46,9 +47,7 @@ _ROUTE_KINDS = {1: "unicast", 2: "local", 3: "broadcast", 6: "blackhole", 7: "un
 _PROTOCOLS = {2: "kernel", 3: "boot", 4: "static"}
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL, errno.EACCES)
 
-_NEIGHBOUR = struct.Struct("=B3xiHBB")
-"""ndmsg: family, index, state, flags, type."""
-_NDA_DST, _NDA_LLADDR = 1, 2
+_NDA_LLADDR = 2
 NUD_PERMANENT = 0x80
 
 _NUMBER = struct.Struct("=B3x")
@@ -114,10 +113,12 @@ class NetLooks:
     def all_neighbours(self) -> list[tuple[int, int, str, str]]:
         """Whatever ARP knows: index of the link, state, address, MAC."""
         found = []
-        for each in self._dump("neighbours", _GET_NEIGHBOUR, _NEIGHBOUR.pack(socket.AF_INET, 0, 0, 0, 0)):
-            _, index, state, _, _ = _NEIGHBOUR.unpack_from(each)
-            said = attributes(each, _NEIGHBOUR.size)
-            found.append((index, state, address(said.get(_NDA_DST)), said.get(_NDA_LLADDR, b"").hex(":")))
+        with refusals(f"look at the neighbours of {self._place}"), self._places.at(self._place):
+            messages = ask_neighbours()
+        for each in messages:
+            _, index, state, _, _ = NEIGHBOUR.unpack_from(each)
+            said = attributes(each, NEIGHBOUR.size)
+            found.append((index, state, address(said.get(NDA_DST)), said.get(_NDA_LLADDR, b"").hex(":")))
         return found
 
     def number_of(self, place: Place) -> int | None:

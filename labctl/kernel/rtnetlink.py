@@ -1,4 +1,4 @@
-"""Asks the kernel over netlink(7), in the network namespace that the calling process is in; changes nothing.
+"""Asks the kernel over netlink(7), in the network namespace that the calling process is in.
 
 A look is one datagram and the kernel's answer to it. Through pyroute2, which has an event loop for it, it takes ten
 times as long, and the first waits for 130 ms of imports: that is for who changes something (`labctl.kernel.netlink`).
@@ -37,11 +37,15 @@ def ask(kind: int, body: bytes, *, dump: bool, protocol: int = socket.NETLINK_RO
     """
     while True:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as sock:
-            flags = _REQUEST | (_DUMP if dump else 0)
-            sock.send(_HEADER.pack(_HEADER.size + len(body), kind, flags, 1, 0) + body)
+            sock.send(request(kind, body, _DUMP if dump else 0))
             found, whole = _hear_out(sock, dump=dump)
         if whole:
             return found
+
+
+def request(kind: int, body: bytes, flags: int = 0) -> bytes:
+    """The datagram that asks for something."""
+    return _HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | flags, 1, 0) + body
 
 
 def _hear_out(sock: socket.socket, *, dump: bool) -> tuple[list[bytes], bool]:
