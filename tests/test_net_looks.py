@@ -148,6 +148,12 @@ def test_neighbours(odd: LabUnderTest) -> None:
     assert [each["dst"] for each in _ip(odd, "neigh")] == ["10.0.0.77"]
 
 
+def test_of_who_does_not_answer_nothing_is_remembered(odd: LabUnderTest) -> None:
+    silent = [f"10.0.0.{number}" for number in (40, 41, 42)]
+    assert [each.answered for each in odd.kernel.packets.ping([(HERE, each) for each in silent])] == [False] * 3
+    assert sorted(each["dst"] for each in _ip(odd, "neigh", "show", "dev", "cni0")) == ["10.0.0.77", "10.0.0.78"]
+
+
 def test_numbers_of_namespaces(odd: LabUnderTest) -> None:
     far = Place("master", "odd")
     numbers = {each["name"]: each["id"] for each in _ip(odd, "netns") if "id" in each}
