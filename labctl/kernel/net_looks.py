@@ -7,6 +7,7 @@ neighbour.h and net_namespace.h; what is not named here is left alone.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from contextlib import contextmanager, suppress
@@ -84,7 +85,7 @@ class NetLooks:
 
     def link(self, name: str) -> Link | None:
         """One interface, without a dump of all."""
-        wanted = attribute(_IFLA_IFNAME, name.encode() + b"\0") + attribute(_IFLA_EXT_MASK, _SKIP_STATISTICS)
+        wanted = attribute(_IFLA_IFNAME, os.fsencode(name) + b"\0") + attribute(_IFLA_EXT_MASK, _SKIP_STATISTICS)
         found: list[bytes] = []
         with refusals(f"look at {name} on {self._place}", errno.ENODEV), self._places.at(self._place):
             found = ask(_GET_LINK, _LINK.pack(0, 0, 0, 0, 0) + wanted, dump=False)
