@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab_under_test import run_labctl
+from tests.lab_under_test import labctl_command, run_labctl
 from tests.world_probes import (
     KINDS,
     cut_labctl,
@@ -75,6 +76,24 @@ def test_down_leaves_nothing_but_the_journal(home: Path) -> None:
         "journal.sqlite", "shared", "shared/journal.sqlite", "shared/lock",
     }  # fmt: skip
     assert run_labctl(home, "down").out == "there was no world\n"
+
+
+def test_a_machine_with_named_namespaces_of_its_own(home: Path) -> None:
+    """ip-netns(8) mounts /run/netns on itself: under the node's own /run it is still listed, and is nobody's here."""
+    hidden = "mount -t tmpfs none /run && mkdir /run/netns && mount --bind /run/netns /run/netns"
+    apart = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--user", "--map-root-user")))
+    argv = (*apart, "sh", "-c", f'{hidden} && exec "$@"', "sh", *labctl_command(), "up")
+    subprocess.run(argv, check=True, capture_output=True, env={**os.environ, "LABCTL_HOME": str(home)})
+    try:
+        assert " /run/netns " in run_labctl(home, "exec", "master", "--", "cat", "/proc/self/mountinfo").out
+        before = run_labctl(home, "snapshot").out
+        assert run_labctl(home, "step", "0-2", "--apply").code == 0
+        assert run_labctl(home, "exec", "master", "--", "ip", "netns", "attach", "more", "1").code == 0
+        assert run_labctl(home, "exec", "master", "--", "ip", "netns", "delete", "more").code == 0
+        assert run_labctl(home, "step", "0", "--undo", "--cascade").code == 0
+        assert run_labctl(home, "snapshot").out == before
+    finally:
+        run_labctl(home, "down")
 
 
 def test_a_killed_world_leaves_nothing_but_its_record(home: Path) -> None:

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.errors import KernelRefused
 from labctl.model.compute import is_compute
+from labctl.model.iptables_save import parse_save
 from labctl.model.kubeconfig import AUTHORITY_FILE, KEY_FILE, KUBECONFIG
 from labctl.model.lab import INTERNET, NETNS_FOLDER, VPC, Place
 from labctl.model.objects import my_pod
 from labctl.model.program import program_words
 from labctl.model.service import dns_pod
 from labctl.model.store import STATE_FOLDERS
+from labctl.model.values import Ruleset
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Lab, Node
     from labctl.model.ports import Kernel, Net
-    from labctl.model.values import Link, Listener, Ruleset
+    from labctl.model.values import Link, Listener
 
 SCHEMA = 1
 _TABLES = ("filter", "nat", "mangle", "raw", "security")
@@ -176,7 +178,9 @@ def spell_listener(listener: Listener) -> str:
 
 def _node(kernel: Kernel, node: Node, names: _Names, owners: tuple[Container, ...]) -> dict[str, Any]:
     firewall = kernel.firewall(node.name)
-    tables = {name: _table(name, firewall.table(name)) for name in _TABLES}
+    # Table by table, each would be asked of an iptables-save of its own.
+    saved = parse_save(firewall.saved())
+    tables = {name: _table(name, saved.get(name, Ruleset())) for name in _TABLES}
     return {
         "iptables": {name: lines for name, lines in tables.items() if lines},
         "other_iptables": [line for line in firewall.other_backend().splitlines() if line.startswith("-A")],

@@ -157,17 +157,33 @@ def _unlink(path: str) -> None:
 
 
 def _unmount(path: str) -> None:
-    """Take away what `ip netns` has mounted there: the folder on itself (`add`), a namespace on a file (`attach`).
-
-    Both are parts of a file system (proc(5), mountinfo field 4); a whole one that is mounted there is a person's.
-    """
+    """Take away what `ip netns` has mounted there: the folder on itself (`add`), a namespace on a file (`attach`)."""
     folder, name = os.path.split(path)
     point = os.path.join(os.path.realpath(folder), name)
-    # proc(5), mountinfo field 5; octal escapes do not occur here
-    with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        mounted = [line.split()[4] for line in file if line.split()[3] != "/"].count(point)
-    if mounted:
+    for _ in range(_count_mounts(point)):
         from labctl.kernel import syscalls
 
-        for _ in range(mounted):
-            syscalls.unmount(point, syscalls.MNT_DETACH)
+        syscalls.unmount(point, syscalls.MNT_DETACH)
+
+
+def _count_mounts(point: str) -> int:
+    """How many parts of file systems are mounted there, one on the other (proc(5), mountinfo: fields 1 to 5).
+
+    A whole one that is mounted there is a person's. One whose parent is not seen there belongs to a folder of the same
+    name that is hidden: the machine may have a /run/netns of its own under the node's /run.
+    """
+    held = os.open(os.path.dirname(point), os.O_PATH | os.O_CLOEXEC)
+    try:
+        with open(f"/proc/self/fdinfo/{held}", encoding="ascii") as file:
+            seen = {line.split()[1] for line in file if line.startswith("mnt_id:")}
+    finally:
+        os.close(held)
+    # Octal escapes do not occur here.
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        mounts = [line.split()[:5] for line in file]
+    count = 0
+    for number, parent, _, root, where in mounts:
+        if where == point and root != "/" and parent in seen:
+            seen.add(number)
+            count += 1
+    return count
