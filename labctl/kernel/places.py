@@ -123,8 +123,7 @@ class Places:
         keeper = self._keepers.get(str(place))
         if keeper is None:
             raise WorldGone(f"this world has no {place}", "put the lab back: labctl reset")
-        # Asked for every look, and pathlib takes five times as long.
-        if place in self._fds and os.path.exists(f"/proc/{keeper.inside}/ns/net"):  # noqa: PTH110
+        if place in self._fds and os.path.exists(f"/proc/{keeper.inside}/ns/net"):  # noqa: PTH110 (asked at each look)
             return self._fds[place]
         if place in self._fds:
             os.close(self._fds.pop(place))

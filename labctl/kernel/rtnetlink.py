@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _REQUEST, _DUMP, _INTERRUPTED = 0x1, 0x300, 0x10
 _NLMSG_NOOP, _NLMSG_ERROR, _NLMSG_DONE = 1, 2, 3
 _FLAGS_OF_TYPE = 0xC000  # NLA_F_NESTED, NLA_F_NET_BYTEORDER
 _MOST_BYTES = 1 << 16
+_IPV4_BYTES = 4
 
 
 def ask(kind: int, body: bytes, *, dump: bool, protocol: int = socket.NETLINK_ROUTE) -> list[bytes]:
@@ -100,7 +102,7 @@ def attributes(data: bytes, at: int = 0) -> Attributes:
 
 def number(value: bytes | None) -> int | None:
     """A whole number in the order of this machine; None for nothing."""
-    return None if value is None else struct.unpack({1: "=B", 2: "=H", 4: "=I", 8: "=Q"}[len(value)], value)[0]
+    return None if value is None else int.from_bytes(value, sys.byteorder)
 
 
 def text(value: bytes | None) -> str:
@@ -110,7 +112,7 @@ def text(value: bytes | None) -> str:
 
 def address(value: bytes | None) -> str:
     """An address of IPv4 or IPv6; empty for nothing."""
-    return socket.inet_ntop(socket.AF_INET if len(value) == 4 else socket.AF_INET6, value) if value else ""  # noqa: PLR2004 (bytes of IPv4)
+    return socket.inet_ntop(socket.AF_INET if len(value) == _IPV4_BYTES else socket.AF_INET6, value) if value else ""
 
 
 def _align(length: int) -> int:

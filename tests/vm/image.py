@@ -130,7 +130,9 @@ def _bootstrap(base: Path) -> None:
     if half.exists():
         shutil.rmtree(half)
     packages = ",".join((*_PACKAGES, kernel))
-    run("debootstrap", "--variant=minbase", f"--include={packages}", suite, str(half), mirror)
+    # It mounts a /proc, and starts others: in namespaces of its own all of that ends with it, however it ends.
+    apart = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+    run(*apart, "debootstrap", "--variant=minbase", f"--include={packages}", suite, str(half), mirror)
     half.rename(base)
 
 
