@@ -24,6 +24,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Forks:
     def __init__(self) -> None:
         """Nothing is started yet."""
         self._address: str | None = None
+        self._lock = Lock()
 
     def run(
         self, arguments: Sequence[str], environment: Mapping[str, str], text: str = "", program: str = ""
@@ -48,7 +50,8 @@ class Forks:
 
         `program` is run in its place, as by `python -c`.
         """
-        address = self._address or self._start()
+        with self._lock:  # two threads may be the first to ask
+            address = self._address or self._start()
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asked:
             asked.connect(address)
             streams = [_file(text), _file(), _file()]
@@ -67,14 +70,15 @@ class Forks:
 
     def _start(self) -> str:
         # A name without a file; each process of the suite has its own.
-        self._address = f"\0labctl-forks-{os.getpid()}"
+        address = f"\0labctl-forks-{os.getpid()}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
-            listening.bind(self._address)
+            listening.bind(address)
             listening.listen(16)
             argv = (sys.executable, "-P", __file__)
             started = subprocess.Popen(argv, stdin=listening, cwd="/")
         atexit.register(_end, started)
-        return self._address
+        self._address = address
+        return address
 
 
 def _end(started: subprocess.Popen[bytes]) -> None:

@@ -92,8 +92,8 @@ def _snapshot(links: dict[str, str], rules: list[str], files: dict[str, str]) ->
         (124, False, "no end within 10 seconds"),
         (-9, False, "output without end, upon which it was killed"),
         (-9, True, "nothing more: it was killed in the middle, on purpose"),
-        (137, True, "nothing more: it was killed in the middle, on purpose"),
-        (137, False, "exit code 137"),
+        (-11, False, "an end by signal 11"),
+        (139, False, "exit code 139"),
         (0, True, "exit code 0"),
     ],
 )

@@ -25,7 +25,6 @@ from labctl.errors import LabError, UsageError
 from labctl.kernel.machine import LinuxMachine
 from labctl.kernel.marker import is_inside
 from labctl.model.kubeconfig import API_ADDRESS, API_PORT, AUTHORITY_FILE, KEY_FILE, USERS
-from labctl.world.host.world import HostWorld
 from labctl.world.sandbox import Sandbox
 from labctl.world.state import State, world_id
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from labctl.api.kind import Json, Kind
     from labctl.model.ports import Kernel
+    from labctl.world.host.world import HostWorld
     from labctl.world.sandbox import World
 
 _RELEASE = "37"
@@ -73,6 +73,8 @@ def _find_lab() -> tuple[Sandbox | HostWorld, State]:
         return Sandbox(state, LinuxMachine(), os.environ), state
     if os.environ.get("LABCTL_WORLD") != "host":
         raise UsageError("kube-apiserver works inside the lab only", "labctl shell")
+    from labctl.world.host.world import HostWorld  # a tenth of all that is imported, and a sandbox needs none of it
+
     state = State.find(os.environ, inside=False, host=True)
     return HostWorld(state, LinuxMachine(), os.environ, lambda _said: None), state
 

@@ -37,11 +37,11 @@ class _Server:
             for key, _ in self._selector.select(_PATIENCE if self._heads else None):
                 if key.fileobj is self._socket:
                     self._accept()
-                elif isinstance(key.fileobj, socket.socket):
+                elif isinstance(key.fileobj, socket.socket) and key.fileobj in self._heads:  # else hung up on meanwhile
                     self._hear(key.fileobj)
-            for caller, (since, _) in tuple(self._heads.items()):
-                if monotonic() - since > _PATIENCE:
-                    self._hang_up(caller)
+            # In the order in which they came.
+            while self._heads and monotonic() - next(iter(self._heads.values()))[0] > _PATIENCE:
+                self._hang_up(next(iter(self._heads)))
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -51,7 +51,7 @@ class _Server:
             self._heads[caller] = (monotonic(), b"")
         if len(self._heads) > _MOST_CALLERS:
             # Before files run out: then nobody could be let in, and this would be asked without end.
-            self._hang_up(min(self._heads, key=lambda each: self._heads[each][0]))
+            self._hang_up(next(iter(self._heads)))
 
     def _hear(self, caller: socket.socket) -> None:
         since, head = self._heads[caller]

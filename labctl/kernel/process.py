@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -9,19 +10,22 @@ from typing import TYPE_CHECKING, NoReturn
 
 from labctl.errors import KernelRefused, ToolMissing
 from labctl.kernel import daemon
-from labctl.kernel.talk import Talk
+from labctl.kernel.talk import Talk, talk
+from labctl.model.values import Completed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from labctl.kernel.places import Places
     from labctl.model.lab import Place
-    from labctl.model.values import Completed, Listener
+    from labctl.model.values import Listener
 
 # Debian keeps /usr/sbin out of an ordinary user's PATH.
 FOLDER = "/opt/labctl/bin"
 PATH = f"{FOLDER}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C", "LANG": "C"}
+# As env(1) and timeout(1) say it of what they cannot start.
+_NOT_FOUND, _NOT_RUN = 127, 126
 _MOST_SECONDS = 30
 _SIDE_BY_SIDE = 8
 
@@ -72,6 +76,19 @@ class PlacePrograms:
     def run(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one to its end, in a session of its own: Ctrl-C is for labctl, not for what it is in the middle of."""
         return self.begin(argv, text).finish()
+
+    def call(
+        self, argv: Sequence[str], text: str, environment: Sequence[tuple[str, str]], seconds: float
+    ) -> Completed | None:
+        """Run one with an environment and a time of its own."""
+        self._places.go_to_start(self._place)
+        try:
+            return talk(argv, text, dict(environment), seconds=seconds)
+        except TimeoutError:
+            return None
+        except OSError as error:
+            code = _NOT_FOUND if error.errno == errno.ENOENT else _NOT_RUN
+            return Completed(code, "", f"{argv[0]}: {os.strerror(error.errno or 0)}\n")
 
     def begin(self, argv: Sequence[str], text: str = "") -> Talk:
         """Start one; whoever does must finish it."""

@@ -155,6 +155,15 @@ class Programs(Runs, Protocol):
         One that takes more than 30 seconds is ended, and that is an error.
         """
 
+    def call(
+        self, argv: Sequence[str], text: str, environment: Sequence[tuple[str, str]], seconds: float
+    ) -> Completed | None:
+        """Run one with this environment and nothing else in it; `argv[0]` is a path.
+
+        None if it took longer than so many seconds: it was killed, with all that it had started. One that is not there
+        ends with 127, one that cannot be run with 126.
+        """
+
     def start(self, argv: Sequence[str], protocol: str, port: int) -> None:
         """Start one that goes on running, detached; done once somebody here listens on the port.
 

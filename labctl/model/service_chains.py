@@ -7,13 +7,13 @@ kernel holds. Names, order and comments are those of kubernetes/pkg/proxy/iptabl
 from __future__ import annotations
 
 from functools import cache
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from labctl.model.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
     from labctl.model.lab import Container
     from labctl.model.service import Service
@@ -69,8 +69,16 @@ class Portal(Value):
 
 def hash_name(*parts: str) -> str:
     """The first 16 characters of base32(sha256(parts)); written out, for base64.b32encode takes five times as long."""
-    number = int.from_bytes(sha256("".join(parts).encode()).digest()[:10], "big")
+    number = int.from_bytes(_sha256()("".join(parts).encode()).digest()[:10], "big")
     return "".join([_PAIRS[number >> shift & 1023] for shift in (70, 60, 50, 40, 30, 20, 10, 0)])
+
+
+@cache
+def _sha256() -> Callable[[bytes], Any]:
+    """Imported when it is needed: the plug-in needs the chains' names alone, and OpenSSL a tenth of all its time."""
+    from hashlib import sha256
+
+    return sha256
 
 
 def make_backend(name: str, protocol: str, address: str, port: int) -> Backend:

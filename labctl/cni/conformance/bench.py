@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from labctl.cni.conformance.attachment import Attached, Attachment
-from labctl.cni.conformance.call import TIMED_OUT, Answer, keep
+from labctl.cni.conformance.call import KILLED, TIMED_OUT, Answer, keep
 from labctl.cni.conformance.check import CannotAsk, Failed, NotApplicable
 from labctl.cni.conformance.leftovers import find_leftovers
 from labctl.cni.conformance.network import NEWEST_FIRST, Network
@@ -135,10 +135,7 @@ class Bench:
         return None if version in by_ipam else f"the IPAM plug-in lists {', '.join(by_ipam) or 'no version'}"
 
     def _list(self, program: str) -> tuple[str, ...]:
-        argv = ("env", "-i", f"PATH={PATH}", "CNI_COMMAND=VERSION", "timeout", "-k", "1", str(SECONDS), program)
-        text = '{"cniVersion": "1.0.0"}'
-        done = self.run(argv, text)
-        answer = Answer((("CNI_COMMAND", "VERSION"),), text, done.code, done.out, done.err)
+        answer = self._call(program, (("CNI_COMMAND", "VERSION"),), '{"cniVersion": "1.0.0"}', SECONDS)
         versions = answer.fields.get("supportedVersions")
         return tuple(str(each) for each in versions) if isinstance(versions, list) else ()
 
@@ -164,7 +161,7 @@ class Bench:
         *,
         text: str | None = None,
         changed: Mapping[str, str | None] | None = None,
-        kill_after: float = 0,
+        kill_after: float | None = None,
     ) -> Answer:
         """Call the plug-in as a runtime does; `changed` sets variables otherwise, or leaves them out (None).
 
@@ -177,14 +174,19 @@ class Bench:
         given = tuple((name, value) for name, value in wanted.items() if value is not None)
         if text is None:
             text = (of.network if of else self.network).spell()
-        assigned = (f"{name}={value}" for name, value in given)
-        limit = ("-s", "KILL", f"{kill_after:.4f}") if kill_after else ("-k", "1", str(self.seconds))
-        done = self.run(("env", "-i", f"PATH={PATH}", *assigned, "timeout", *limit, self.plugin.path), text)
-        answer = Answer(
-            given, text, done.code, keep(done.out), keep(done.err), killed=bool(kill_after), seconds=self.seconds
-        )
+        seconds = self.seconds if kill_after is None else kill_after
+        answer = self._call(self.plugin.path, given, text, seconds, killed=kill_after is not None)
         self.heard.append(answer)
         return answer
+
+    def _call(
+        self, program: str, variables: tuple[tuple[str, str], ...], text: str, seconds: float, *, killed: bool = False
+    ) -> Answer:
+        programs = self.kernel.programs(self.lab.nodes[0].place)
+        done = programs.call((program,), text, (("PATH", PATH), *variables), seconds)
+        if done is None:
+            return Answer(variables, text, KILLED if killed else TIMED_OUT, "", "", killed=killed, seconds=seconds)
+        return Answer(variables, text, done.code, keep(done.out), keep(done.err), killed=killed, seconds=seconds)
 
     @property
     def seconds(self) -> int:

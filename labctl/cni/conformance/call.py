@@ -12,11 +12,9 @@ from labctl.cni.conformance.check import Failed
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-# timeout(1)'s own exit code for a command that it had to end.
+# As timeout(1) says it of a command that it had to end.
 TIMED_OUT = 124
 KILLED = -9
-KILLED_BELOW = 137
-"""As a shell and timeout(1) tell that what they had started was killed."""
 _MOST = 1500
 # What is longer is no answer, and hundreds of them are held.
 _KEPT = 1 << 20
@@ -33,7 +31,7 @@ class Answer:
     err: str
     killed: bool = False
     """Whether it was we who ended it, on purpose."""
-    seconds: int = 10
+    seconds: float = 10
     """How long it was given."""
 
     @cached_property
@@ -86,17 +84,17 @@ class Answer:
     @property
     def cut_short(self) -> bool:
         """Whether it was killed on purpose before it had ended by itself."""
-        return self.killed and self.code in (KILLED, KILLED_BELOW)
+        return self.killed and self.code == KILLED
 
     @property
     def _end(self) -> str:
         if self.cut_short:
             return "nothing more: it was killed in the middle, on purpose"
         ends = {
-            TIMED_OUT: f"no end within {self.seconds} seconds",
+            TIMED_OUT: f"no end within {self.seconds:g} seconds",
             KILLED: "output without end, upon which it was killed",
         }
-        return ends.get(self.code, f"exit code {self.code}")
+        return ends.get(self.code, f"exit code {self.code}" if self.code >= 0 else f"an end by signal {-self.code}")
 
     def expect_success(self, what: str) -> Answer:
         """Raise Failed unless it ended with 0."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOMENTS = 8
 # Where each takes the only address along, if it does.
 _FEWER = 4
-# An ADD that takes this many times as long as the measured one is waited for no longer.
+# So many times as many are tried, at most.
 _LONGEST = 4
 
 
@@ -54,17 +54,25 @@ def _kill(bench: Bench, network: Network, seconds: float) -> _Killed:
 
 
 def _kills(bench: Bench, network: Network, count: int) -> Iterator[_Killed]:
-    """ADDs that are killed at so many moments, later and later, up to one that was at its end before it was killed.
+    """ADDs that are killed: one at once, before it did anything, then so many later and later, up to one that ended.
 
-    How long an ADD takes is measured once, and where the machine is busy after that it takes longer: without going on
-    to the end, every kill could fall into the first part of what the plug-in does.
+    How long an ADD takes is measured once, and the machine may be busier or less so after that. So it goes on to the
+    end however long that takes, and begins again in smaller steps where the end came too early.
     """
     step = _seconds(bench, network) / (count + 1)
-    for number in range(1, _LONGEST * count + 1):
-        killed = _kill(bench, network, number * step)
+    yield _kill(bench, network, 0)
+    middle, moment = 0, step
+    for _ in range(_LONGEST * count):
+        killed = _kill(bench, network, moment)
         yield killed
-        if number >= count and not killed.attached.answer.cut_short:
+        if killed.attached.answer.cut_short:
+            middle += 1
+            moment += step
+        elif middle >= count // 2:
             return
+        else:
+            step /= 2
+            moment = step
 
 
 def _all_killed(bench: Bench) -> list[_Killed]:
