@@ -9,8 +9,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from labctl.cni.conformance.call import Answer
-from labctl.cni.conformance.check import Check, Level, NotApplicable, Outcome, Verdict
+from labctl.cni.conformance.check import CannotAsk, Check, Level, NotApplicable, Outcome, Verdict
 from labctl.cni.conformance.checks import CHECKS
+from labctl.cni.conformance.checks.neighbours import count_lost
 from labctl.cni.conformance.leftovers import find_leftovers
 from labctl.cni.conformance.network import Network, default_configuration, read_configuration
 from labctl.cni.conformance.report import as_document, as_junit
@@ -168,3 +169,18 @@ def test_a_configuration_whose_range_is_unknown_has_no_second_network() -> None:
         Network({"name": "n", "ipam": {"type": "dhcp"}}).beside(1, 24)
     assert Network(default_configuration("p", delegated=True)).delegate == "host-local"
     assert not Network(default_configuration("p", delegated=False)).delegate
+
+
+def test_an_error_that_ping_tells_is_no_answer() -> None:
+    said = """PING 10.1.0.9 (10.1.0.9) 56(84) bytes of data.
+64 bytes from 10.1.0.9: icmp_seq=1 ttl=64 time=0.020 ms
+From 10.1.0.1 icmp_seq=2 Destination Host Unreachable
+From 10.1.0.1 icmp_seq=3 Destination Port Unreachable
+64 bytes from 10.1.0.9: icmp_seq=5 ttl=64 time=0.020 ms
+
+--- 10.1.0.9 ping statistics ---
+6 packets transmitted, 2 received, +2 errors, 66.6667% packet loss, time 10ms
+"""
+    assert count_lost(said) == (3, 6)
+    with pytest.raises(CannotAsk):
+        count_lost("ping: connect: Network is unreachable")

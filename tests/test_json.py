@@ -16,6 +16,8 @@ from tests.lab_under_test import ROOT, STEPS, LabUnderTest, Said, run_labctl
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.lab_under_test import LabUnderTest
+
 SCHEMAS = ROOT / "docs/schemas"
 _LAB = read_lab(spread(None, None))
 # Each step, and where it is: on every node, or once for the whole lab.
@@ -40,6 +42,18 @@ def test_the_page_names_every_schema_and_no_other() -> None:
 
 @pytest.mark.anybody
 @pytest.mark.machine
+def test_status_says_wrong_where_all_is_there_and_packets_do_not_come_through(lab: LabUnderTest) -> None:
+    lab.apply(range(4), nodes=lab.lab.nodes[:1])
+    assert lab.type("master", "iptables -I INPUT -i cni0 -j DROP").code == 0
+    status = _check(lab.labctl("status", "--json"), "status", 1)
+    (third,) = (each for each in status["steps"] if (each["step"], each["node"]) == (3, "master"))
+    assert third["outcome"] == "wrong"
+    assert {resource["state"] for resource in third["resources"]} == {"present"}
+    assert {probe["seen"] for probe in third["probes"]} == {False}
+
+
+@pytest.mark.anybody
+@pytest.mark.machine
 def test_a_whole_course_in_json(home: Path) -> None:
     try:
         up = _check(run_labctl(home, "up", "--json"), "up")
@@ -59,6 +73,9 @@ def test_a_whole_course_in_json(home: Path) -> None:
         status = _check(run_labctl(home, "status", "--json"), "status")
         assert status["world"]["pid"] == up["world"]["pid"]
         assert [(each["step"], each["node"]) for each in status["steps"]] == EVERYWHERE
+        asked = [probe for each in status["steps"] for probe in each["probes"]]
+        assert {each["step"] for each in status["steps"] if each["probes"]} >= set(range(2, STEPS[-1] + 1)) - {4}
+        assert [probe for probe in asked if probe["seen"] is not probe["expected"]] == []
         undone = _check(run_labctl(home, "step", f"5-{STEPS[-1]}", "--undo", "--node", "all", "--json"), "step-undo")
         assert [each["step"] for each in undone] == [number for number, _ in reversed(EVERYWHERE) if number >= 5]
         _check(run_labctl(home, "step", "5", "--json"), "step-verify", 1)

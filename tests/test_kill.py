@@ -56,8 +56,8 @@ def _doomed_session(home: Path, at: int) -> Session:
     session = Session(home)
     enter = session.sandbox.enter
 
-    def enter_doomed(world: Any, **errand: Any) -> Any:  # noqa: ANN401 (stands in for the session that `enter` gives)
-        agent = enter(world, **errand)
+    def enter_doomed(world: Any) -> Any:  # noqa: ANN401 (stands in for the session that `enter` gives)
+        agent = enter(world)
         kernel = FaultyKernel(agent.kernel, Fault(at, after=True, happen=die))
         return SimpleNamespace(kernel=kernel, close=agent.close)
 

@@ -96,18 +96,17 @@ def test_law_4_apply_then_undo_gives_the_same_world_back(lab: LabUnderTest, numb
 def test_law_5_the_printed_commands_do_and_undo_the_same(lab: LabUnderTest, number: int, dialect: Dialect) -> None:
     lab.apply(range(number))
     before = lab.snapshot()
-    lab.apply((number,))
-    after = lab.snapshot()
-    lab.undo_from(number)
-    assert lab.snapshot() == before
+    # Typed first: what an apply and its undo may have left must not help them.
     for node in _nodes(lab, number):
         done = lab.type(node.name, lab.script(number, node, dialect))
         assert done.code == 0, done.err
-    assert lab.snapshot() == after
+    typed = lab.snapshot()
     for node in _nodes(lab, number):
         done = lab.type(node.name, lab.script(number, node, dialect, undo=True))
         assert done.code == 0, done.err
     assert lab.snapshot() == before
+    lab.apply((number,))
+    assert lab.snapshot() == typed
 
 
 @every_step_once

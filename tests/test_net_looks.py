@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from labctl.errors import KernelRefused, WorldGone
 from labctl.kernel import rtnetlink
+from labctl.kernel.net_looks import as_link
 from labctl.model import Place
 
 if TYPE_CHECKING:
@@ -189,10 +193,105 @@ def test_who_only_looks_does_not_wait_for_pyroute2(lab: LabUnderTest) -> None:
         assert "labctl.kernel.net_looks" in imported(*look)
 
 
+def test_what_the_kernel_has_learned_of_one_destination_is_no_route(lab: LabUnderTest) -> None:
+    """A router behind which a link has a smaller MTU says so by ICMP, and the kernel remembers that for ten minutes."""
+    script = """
+    for each in near router far; do ip netns add $each; done
+    ip -n near link add n0 type veth peer name r0 netns router
+    ip -n router link add r1 mtu 1400 type veth peer name f0 mtu 1400 netns far
+    ip -n near addr add 10.1.0.1/24 dev n0; ip -n near link set n0 up; ip -n near route add default via 10.1.0.2
+    ip -n router addr add 10.1.0.2/24 dev r0; ip -n router link set r0 up
+    ip -n router addr add 10.2.0.2/24 dev r1; ip -n router link set r1 up
+    ip netns exec router sysctl -qw net.ipv4.ip_forward=1
+    ip -n far addr add 10.2.0.3/24 dev f0; ip -n far link set f0 up; ip -n far route add default via 10.2.0.2
+    ip netns exec near ping -c 2 -i 0.1 -W 1 -M do -s 1440 10.2.0.3 || true
+    ip -n near route get 10.2.0.3
+    """
+    assert "mtu 1400" in lab.type("master", script).out
+    net = lab.kernel.net(Place("master", "near"))
+    assert sorted(route.destination for route in net.routes()) == ["10.1.0.0/24", "default"]
+    way = net.route_to("10.2.0.3")
+    assert way is not None
+    assert way.via == "10.1.0.2"
+
+
+def _link_message(slave_kind: bytes, slave_data: bytes) -> bytes:
+    """An RTM_NEWLINK of eth0, a slave of what there is none of here; numbers of if_link.h."""
+    slave = rtnetlink.attribute(4, slave_kind + b"\0") + rtnetlink.attribute(5, slave_data)
+    head = struct.pack("=BxHiII", 0, 1, 2, 1, 0)
+    return head + rtnetlink.attribute(3, b"eth0\0") + rtnetlink.attribute(18, slave)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(b"bridge", True), (b"bond", False), (b"team", False)])
+def test_only_a_port_of_a_bridge_has_hairpin(kind: bytes, expected: bool) -> None:  # noqa: FBT001 (a table's column)
+    link = as_link(_link_message(kind, rtnetlink.attribute(4, b"\2")))
+    assert (link.name, link.up, link.hairpin) == ("eth0", True, expected)
+
+
+def _message(kind: int, payload: bytes = b"", flags: int = 2) -> bytes:
+    return struct.pack("=IHHII", 16 + len(payload), kind, flags, 1, 0) + payload
+
+
+DONE, ERROR, LINK, INTERRUPTED = 3, 2, 16, 0x10
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ((_message(LINK, b"one!") + _message(LINK, b"two!"), _message(DONE, bytes(4))), ([b"one!", b"two!"], True)),
+        ((_message(LINK, b"one!", 2 | INTERRUPTED), _message(DONE, bytes(4))), ([b"one!"], False)),
+        ((_message(LINK, b"one!"), _message(DONE, bytes(4), 2 | INTERRUPTED)), ([b"one!"], False)),
+        ((_message(1) + _message(LINK, b"one!") + _message(DONE),), ([b"one!"], True)),
+    ],
+)
+def test_a_dump_is_heard_to_its_end(answers: tuple[bytes, ...], expected: tuple[list[bytes], bool]) -> None:
+    assert _hear(answers) == expected
+
+
+@pytest.mark.parametrize(
+    ("answers", "number"),
+    [
+        ((_message(LINK, b"one!"), _message(DONE, struct.pack("=i", -errno.EPERM))), errno.EPERM),
+        ((_message(LINK, b"one!"), _message(ERROR, struct.pack("=i", -errno.ENODEV) + bytes(16))), errno.ENODEV),
+        ((_message(LINK, bytes(1 << 16)),), errno.EMSGSIZE),
+    ],
+)
+def test_a_dump_that_the_kernel_cannot_end_is_an_error(answers: tuple[bytes, ...], number: int) -> None:
+    with pytest.raises(OSError) as refused:  # noqa: PT011 (its number is asked for below)
+        _hear(answers)
+    assert refused.value.errno == number
+
+
+def _hear(answers: tuple[bytes, ...]) -> tuple[list[bytes], bool]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        for each in answers:
+            theirs.send(each)
+        return rtnetlink.hear_out(ours, dump=True)
+
+
+def test_what_changes_while_it_is_told_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted twice: the third answer is given; interrupted each time: an error, and not for ever."""
+    hear_out, heard = rtnetlink.hear_out, []
+
+    def interrupted(sock: socket.socket, *, dump: bool) -> tuple[list[bytes], bool]:
+        found, _ = hear_out(sock, dump=dump)
+        heard.append(len(found))
+        return found, len(heard) == 3
+
+    monkeypatch.setattr(rtnetlink, "hear_out", interrupted)
+    body = struct.pack("=BxHiII", 0, 0, 0, 0, 0)
+    assert len(rtnetlink.ask(18, body, dump=True)) == heard[-1]
+    assert len(heard) == 3
+    with pytest.raises(OSError, match="faster than it can be told"):
+        rtnetlink.ask(18, body, dump=True)
+
+
 def test_what_is_cut_short_is_no_attribute_of_another() -> None:
     whole = rtnetlink.attribute(3, b"cni0\0") + rtnetlink.attribute(5, b"\1\0\0\0")
     assert rtnetlink.attributes(whole) == {3: b"cni0\0", 5: b"\1\0\0\0"}
-    assert rtnetlink.attributes(whole[:11]) == {3: b"cni0\0"}
+    assert rtnetlink.attributes(whole[:-1]) == {3: b"cni0\0"}
+    assert rtnetlink.attributes(whole[:8]) == {}
     assert rtnetlink.attributes(b"") == {}
     assert rtnetlink.number(b"\1\0") == 1
     assert rtnetlink.number(None) is None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 
-from labctl.errors import ToolMissing
+from labctl.errors import CannotTell, ToolMissing
+from labctl.kernel.remote import RemoteKernel
+from labctl.kernel.scan import asking, read_answering
 from labctl.model.store import read_reservations
 from labctl.world.topology import spread
 from tests.lab_under_test import LabUnderTest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 pytestmark = [pytest.mark.machine, pytest.mark.anybody]
@@ -41,6 +44,30 @@ def test_each_node_is_asked_for_its_own_range(three: LabUnderTest) -> None:
     assert _reserved(three, first.name) == [str(first.pod_range[2]), str(first.pod_range[3])]
     assert _reserved(three, second.name) == [str(second.pod_range[3]), str(second.pod_range[4])]
     assert _reserved(three, third.name) == [str(third.pod_range[2]), str(third.pod_range[3])]
+
+
+def test_an_apply_on_all_nodes_asks_all_ranges_at_once(three: LabUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    together: list[object] = []
+    scan_all = RemoteKernel.scan_all
+
+    def spied(kernel: RemoteKernel, asks: Sequence[tuple[str, str]]) -> object:
+        together.append(asks)
+        return scan_all(kernel, asks)
+
+    monkeypatch.setattr(RemoteKernel, "scan_all", spied)
+    three.apply((1,))
+    assert together == [tuple((each.name, str(each.pod_range)) for each in three.lab.nodes)]
+
+
+def test_nmap_warns_of_nothing_and_why_it_failed_is_said(three: LabUnderTest) -> None:
+    node = three.lab.nodes[0]
+    done = three.kernel.programs(node.place).run(asking(str(node.pod_range)))
+    assert (done.code, done.err) == (0, "")
+    done = three.type(node.name, f"setpriv --bounding-set=-net_raw {shlex.join(asking(str(node.pod_range)))}")
+    assert done.code != 0
+    with pytest.raises(CannotTell) as refused:
+        read_answering(done)
+    assert refused.value.what.startswith("nmap failed: dnet: Failed to open device cni0")
 
 
 def test_what_was_found_together_is_not_asked_again(three: LabUnderTest) -> None:

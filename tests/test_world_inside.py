@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -92,6 +93,28 @@ def test_a_checkout_in_a_hidden_place_works_inside(home: Path, where: str) -> No
             assert not Path(folder, "new").exists()
         finally:
             assert run_labctl(home, "down").code == 0
+
+
+def test_another_checkout_that_the_world_hides_works_on_it_too(home: Path, tmp_path: Path) -> None:
+    """The world shows the checkout that made it; of another one, in /tmp, nothing can be imported in there."""
+    other, environment = _copied_labctl(tmp_path / "other"), {**os.environ, "LABCTL_HOME": str(home)}
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run((*other, *arguments), capture_output=True, text=True, check=False, env=environment)
+        assert (done.returncode, done.stderr.partition("made the lab's world")[0]) == (0, ""), arguments
+        return done.stdout
+
+    assert run_labctl(home, "up").code == 0
+    try:
+        everywhere = ("--node", "all")
+        run("step", "all", "--apply", *everywhere)
+        run("status")
+        run("step", "all", "--verify", *everywhere)
+        assert json.loads(run("snapshot"))["nodes"]
+        run("step", "0", "--undo", "--cascade", *everywhere)
+        assert run("exec", "worker", "--", "hostname") == "worker\n"
+    finally:
+        assert run_labctl(home, "down").code == 0
 
 
 @pytest.mark.parametrize("where", ["/tmp", "/var/tmp", "home"])  # noqa: S108 - as above

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from labctl.errors import KernelRefused
 from tests.lab_under_test import labctl_command, run_labctl
 from tests.world_probes import (
     KINDS,
@@ -94,6 +95,18 @@ def test_a_machine_with_named_namespaces_of_its_own(home: Path) -> None:
         assert run_labctl(home, "snapshot").out == before
     finally:
         run_labctl(home, "down")
+
+
+@pytest.mark.parametrize("mine", ["mount -t tmpfs mine", "mkdir /run/other && mount --bind /run/other"])
+def test_a_mount_of_a_person_on_a_folder_of_labctl_is_left(lab: LabUnderTest, mine: str) -> None:
+    """ip-netns(8) mounts the folder on itself; what a person has mounted on that is neither undone nor emptied."""
+    assert lab.type("master", f"ip netns add x && {mine} /run/netns && echo mine > /run/netns/precious").code == 0
+    with pytest.raises(KernelRefused):
+        lab.kernel.files("master").remove("/run/netns")
+    assert lab.type("master", "cat /run/netns/precious").out == "mine\n"
+    assert lab.type("master", "umount /run/netns && ip netns del x").code == 0
+    lab.kernel.files("master").remove("/run/netns")
+    assert lab.kernel.files("master").info("/run/netns") is None
 
 
 def test_a_killed_world_leaves_nothing_but_its_record(home: Path) -> None:

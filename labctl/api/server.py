@@ -50,7 +50,7 @@ def main() -> int:
             raise UsageError("the lab has no world", "labctl up")
         _check_certificate(options.tls_cert_file, options.tls_private_key_file)
         # Before anything starts a thread: it forks.
-        agent = sandbox.enter(world, errand="look")
+        agent = sandbox.enter(world)
         try:
             _serve(options, agent.kernel, world, state)
         finally:

@@ -150,7 +150,7 @@ def _find(session: Session, text: str) -> Place:
         world = session.sandbox.find() if node else None
         if node is None or world is None:
             raise
-        agent = session.sandbox.enter(world, errand="run")
+        agent = session.sandbox.enter(world)
         try:
             names = agent.kernel.files(name).names(NETNS_FOLDER)
         finally:

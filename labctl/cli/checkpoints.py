@@ -61,7 +61,7 @@ def _look(session: Session, name: str) -> Checkpoint:
         raise UsageError("there is no world to save", "labctl up")
     if world.record.kind != "sandbox":
         raise LabError("what container runtimes keep in a privileged world is in no snapshot", "labctl reset --to N")
-    inside = session.sandbox.enter(world, errand="look")
+    inside = session.sandbox.enter(world)
     try:
         survey = Survey(session.course, world.lab, inside.kernel)
         picture = take_picture(inside.kernel, world.lab)

@@ -50,7 +50,7 @@ def _go_to_service() -> None:
     world = session.world()
     join_network(world.record, VPC)
     if not is_attended(ADDRESS, PORT):
-        agent = session.sandbox.enter(world, errand="run")
+        agent = session.sandbox.enter(world)
         try:
             attend_compute(agent.kernel, world.lab)
         finally:

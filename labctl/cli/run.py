@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from labctl.model.lab import Node
     from labctl.model.shell import Dialect
     from labctl.model.step import Lesson
-    from labctl.model.world import Errand
 
 
 class Run:
@@ -106,7 +105,7 @@ class Run:
     def apply(self, *, with_needed: bool) -> int:
         """Do the steps, the earlier ones too if asked."""
         tally = Tally(None if self._as_json else _narrator())
-        with spelling_interruptions(tally), self._survey("--apply", "change") as survey:
+        with spelling_interruptions(tally), self._survey("--apply") as survey:
             todo = {lesson: nodes_of(lesson, survey.lab, self._nodes) for lesson in self._lessons}
             if with_needed:
                 todo = add_needed(survey, ((lesson, node) for lesson, nodes in todo.items() for node in nodes))
@@ -121,7 +120,7 @@ class Run:
     def undo(self, *, cascade: bool) -> int:
         """Take the steps away, the last first; later ones too if asked."""
         tally = Tally(None if self._as_json else _narrator())
-        with spelling_interruptions(tally), self._survey("--undo", "change") as survey:
+        with spelling_interruptions(tally), self._survey("--undo") as survey:
             lowest = self._lessons[0].number
             with self._running(survey, "--undo"):
                 undoer = Undoer(survey, *self._hands(survey, tally))
@@ -195,8 +194,8 @@ class Run:
         return f"step {self._span()} {flag}".strip()
 
     @contextmanager
-    def _survey(self, flag: str, errand: Errand = "look") -> Iterator[Survey]:
-        with self._session.survey(self._purpose(flag), errand) as survey:
+    def _survey(self, flag: str) -> Iterator[Survey]:
+        with self._session.survey(self._purpose(flag)) as survey:
             self._world = world_id(self._session.world())
             yield survey
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from labctl.engine.look import Survey
     from labctl.model.lab import Lab, Node
     from labctl.model.ports import Kernel
-    from labctl.model.world import Errand
     from labctl.world.checkpoints import Checkpoints
     from labctl.world.host.world import HostWorld
     from labctl.world.sandbox import Sandbox, World
@@ -172,13 +171,13 @@ class Session:
             yield
 
     @contextmanager
-    def survey(self, purpose: str, errand: Errand = "look") -> Iterator[Survey]:
-        """Hold the lock and look into the world, made if there is none, or change it if that is the errand."""
+    def survey(self, purpose: str) -> Iterator[Survey]:
+        """Hold the lock and look into the world, made if there is none."""
         from labctl.engine.look import Survey
 
         with self.locked(purpose):
             world = self.world()
-            inside = self.sandbox.enter(world, errand=errand)
+            inside = self.sandbox.enter(world)
             try:
                 yield Survey(self.course, world.lab, inside.kernel)
             finally:
@@ -192,7 +191,7 @@ class Session:
             yield None
             return
         with self.locked(purpose):
-            inside = self.sandbox.enter(world, errand="look")
+            inside = self.sandbox.enter(world)
             try:
                 yield inside.kernel
             finally:

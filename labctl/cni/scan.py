@@ -10,7 +10,7 @@ from labctl.cni.failure import NO_ADDRESS, CniFailure
 from labctl.cni.store import locked
 from labctl.errors import KernelRefused
 from labctl.kernel import spawn
-from labctl.model.store import ASK_FAST
+from labctl.model.store import ASK_FAST, why_nmap_failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,6 +60,5 @@ def _spell(free: Sequence[Iterator[Host]], each: int) -> set[str]:
 def _ask(addresses: Sequence[str]) -> frozenset[str]:
     done = spawn.run(("nmap", "-n", "-sn", *ASK_FAST, *addresses))
     if done.code != 0:
-        said = (done.err.strip() or f"exit code {done.code}").splitlines()[-1]
-        raise KernelRefused(f"nmap could not ask who answers from {addresses[0]} on: {said}")
+        raise KernelRefused(f"nmap could not ask who answers from {addresses[0]} on: {why_nmap_failed(done)}")
     return frozenset(_REPORT.findall(done.out))

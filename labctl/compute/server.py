@@ -48,7 +48,7 @@ def main() -> int:
         world = sandbox.find() if sandbox else None
         if sandbox is None or world is None:
             raise UsageError("the compute service works inside the lab only", "labctl shell")
-        agent = sandbox.enter(world, errand="run")
+        agent = sandbox.enter(world)
     except LabError as error:
         refused = refusal_of(error)
         caller.converse(first, lambda _request: as_response(refused.code, refused.as_json()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Protocol
 
 from labctl.engine.events import Typing
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from labctl.model.ports import Kernel
     from labctl.model.resource import Resource, Seen
     from labctl.model.shell import Dialect
+
+_MOST_AT_ONCE = 4096
 
 
 class Hands(Protocol):
@@ -43,7 +46,9 @@ class NetlinkHands:
 
     def prepare(self, resources: Iterable[Resource]) -> None:
         """Ask the ranges of several nodes at once: nmap waits for silence."""
-        asks = tuple(dict.fromkeys(each.asked for each in resources if isinstance(each, AsksRange)))
+        wanted = dict.fromkeys(each.asked for each in resources if isinstance(each, AsksRange))
+        # Side by side, large ones would take longer than a look may.
+        asks = tuple(each for each in wanted if ip_network(each[1]).num_addresses <= _MOST_AT_ONCE)
         if len(asks) > 1:
             self._kernel.scan_all(asks)
 

@@ -167,23 +167,32 @@ def _unmount(path: str) -> None:
 
 
 def _count_mounts(point: str) -> int:
-    """How many parts of file systems are mounted there, one on the other (proc(5), mountinfo: fields 1 to 5).
+    """How many mounts of `ip netns` lie on top there (proc(5), mountinfo: fields 1 to 5); what is below is a person's.
 
-    A whole one that is mounted there is a person's. One whose parent is not seen there belongs to a folder of the same
-    name that is hidden: the machine may have a /run/netns of its own under the node's /run.
+    One whose parent is not seen there belongs to a folder of the same name that is hidden: the machine may have a
+    /run/netns of its own under the node's /run.
     """
-    held = os.open(os.path.dirname(point), os.O_PATH | os.O_CLOEXEC)
-    try:
-        with open(f"/proc/self/fdinfo/{held}", encoding="ascii") as file:
-            seen = {line.split()[1] for line in file if line.startswith("mnt_id:")}
-    finally:
-        os.close(held)
     # Octal escapes do not occur here.
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        mounts = [line.split()[:5] for line in file]
-    count = 0
-    for number, parent, _, root, where in mounts:
-        if where == point and root != "/" and parent in seen:
-            seen.add(number)
-            count += 1
-    return count
+        fields = [line.split()[:5] for line in file]
+    mounts = {number: (parent, root, where) for number, parent, _, root, where in fields}
+    below = _mount_of(os.path.dirname(point))
+    if below not in mounts:
+        return 0
+    _, root, where = mounts[below]
+    itself = os.path.join(root, os.path.relpath(point, where))
+    own: list[bool] = []
+    while above := [number for number, (parent, _, where) in mounts.items() if (parent, where) == (below, point)]:
+        below = above[0]
+        root = mounts[below][1]
+        own.append(root == itself or root.startswith("net:["))
+    return len(own) if all(own) else own[::-1].index(False)
+
+
+def _mount_of(folder: str) -> str:
+    held = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+    try:
+        with open(f"/proc/self/fdinfo/{held}", encoding="ascii") as file:
+            return next(line.split()[1] for line in file if line.startswith("mnt_id:"))
+    finally:
+        os.close(held)

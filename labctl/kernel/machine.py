@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.errors import KernelRefused, ToolMissing
-from labctl.kernel import boot, cgroups, inside, process
+from labctl.kernel import boot, cgroups, inside, own_code, process
 from labctl.kernel.agent import Agent
 from labctl.kernel.identity import (
     Identity,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from labctl.model.lab import Lab, Place
     from labctl.model.ports import Kernel
-    from labctl.model.world import BootPlan, Errand, Kind, WorldRecord
+    from labctl.model.world import BootPlan, Kind, WorldRecord
 
 
 def _end_containers(record: WorldRecord) -> None:
@@ -109,14 +109,10 @@ class LinuxMachine:
             if not is_alive(Identity(keeper.inside if within else keeper.outside, keeper.started, record.boot))
         )
 
-    def enter(self, record: WorldRecord, lab: Lab, *, errand: Errand = "change") -> Agent:
-        """Start the agent. What its errand needs is imported before: inside, labctl's own files may be hidden."""
-        from labctl.kernel import local, standings  # noqa: F401 (see above)
-
-        if errand != "run":
-            from labctl.kernel import firewall, netlink, packets, scan  # noqa: F401 (see above)
-        if errand == "change":
-            import pyroute2  # noqa: F401 (see above; 130 ms that no look needs)
+    def enter(self, record: WorldRecord, lab: Lab) -> Agent:
+        """Start the agent, which imports what it needs when it needs it."""
+        if not own_code.is_seen_in(record):
+            own_code.import_all()
         return Agent(record, partial(_make_kernel, lab))
 
     def run_attached(

@@ -32,7 +32,7 @@ _LINK = struct.Struct("=BxHiII")
 _IFF_UP = 1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINK, _IFLA_MASTER = 1, 3, 5, 10
 _IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 18, 20, 29, 37
-_INFO_KIND, _INFO_SLAVE_DATA = 1, 5
+_INFO_KIND, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 4, 5
 _BRPORT_MODE = 4
 _SKIP_STATISTICS = struct.pack("=I", 8)  # RTEXT_FILTER_SKIP_STATS
 
@@ -44,6 +44,7 @@ _ROUTE = struct.Struct("=BBBBBBBBI")
 """rtmsg: family, lengths of destination and source, tos, table, protocol, scope, type, flags."""
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 6, 7, 15
 _LOCAL_TABLE = 255
+_RTM_F_CLONED = 0x200
 _ROUTE_KINDS = {1: "unicast", 2: "local", 3: "broadcast", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 _PROTOCOLS = {2: "kernel", 3: "boot", 4: "static"}
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL, errno.EACCES)
@@ -81,7 +82,7 @@ class NetLooks:
     def links(self) -> tuple[Link, ...]:
         """All interfaces."""
         body = _LINK.pack(0, 0, 0, 0, 0) + attribute(_IFLA_EXT_MASK, _SKIP_STATISTICS)
-        return tuple(map(_as_link, self._dump("links", _GET_LINK, body)))
+        return tuple(map(as_link, self._dump("links", _GET_LINK, body)))
 
     def link(self, name: str) -> Link | None:
         """One interface, without a dump of all."""
@@ -89,7 +90,7 @@ class NetLooks:
         found: list[bytes] = []
         with refusals(f"look at {name} on {self._place}", errno.ENODEV), self._places.at(self._place):
             found = ask(_GET_LINK, _LINK.pack(0, 0, 0, 0, 0) + wanted, dump=False)
-        return next(map(_as_link, found), None)
+        return next(map(as_link, found), None)
 
     def link_names(self) -> dict[int, str]:
         """All names by index (if_nameindex(3))."""
@@ -103,6 +104,8 @@ class NetLooks:
     def routes(self) -> tuple[Route, ...]:
         """The IPv4 routes of all tables but local."""
         found = self._dump("routes", _GET_ROUTE, _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0))
+        # What the kernel has learned of a single destination (its MTU, say) is dumped too, and is no route.
+        found = [each for each in found if not _ROUTE.unpack_from(each)[-1] & _RTM_F_CLONED]
         return tuple(route for route in self._as_routes(found) if route.table != _LOCAL_TABLE)
 
     def neighbours(self) -> tuple[Neighbour, ...]:
@@ -164,11 +167,14 @@ class NetLooks:
         return names
 
 
-def _as_link(message: bytes) -> Link:
+def as_link(message: bytes) -> Link:
+    """Read an RTM_NEWLINK."""
     _, _, index, flags, _ = _LINK.unpack_from(message)
     said = attributes(message, _LINK.size)
     info = attributes(said.get(_IFLA_LINKINFO, b""))
-    port = attributes(info.get(_INFO_SLAVE_DATA, b""))
+    # The numbers of these attributes mean something else for the ports of a bond.
+    is_port = text(info.get(_INFO_SLAVE_KIND)) == "bridge"
+    port = attributes(info.get(_INFO_SLAVE_DATA, b"")) if is_port else {}
     return Link(
         index=index,
         name=text(said.get(_IFLA_IFNAME)),

@@ -58,14 +58,15 @@ class Sockets:
 
 @contextmanager
 def _refusals(what: str, *tolerated: int) -> Iterator[None]:
-    """The same for what pyroute2 raises."""
+    """The same for what pyroute2 raises; no other error is as good as a yes."""
     from pyroute2.netlink.exceptions import NetlinkError
 
-    with refusals(what, *tolerated):
+    with refusals(what):
         try:
             yield
         except NetlinkError as error:
-            raise OSError(error.code, error.args[1]) from None
+            if error.code not in tolerated:
+                raise OSError(error.code, error.args[1]) from None
 
 
 class PlaceNet(NetLooks):

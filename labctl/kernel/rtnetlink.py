@@ -26,6 +26,7 @@ _REQUEST, _DUMP, _INTERRUPTED = 0x1, 0x300, 0x10
 _NLMSG_NOOP, _NLMSG_ERROR, _NLMSG_DONE = 1, 2, 3
 _FLAGS_OF_TYPE = 0xC000  # NLA_F_NESTED, NLA_F_NET_BYTEORDER
 _MOST_BYTES = 1 << 16
+_TRIES = 100
 _IPV4_BYTES = 4
 
 
@@ -35,14 +36,15 @@ def ask(kind: int, body: bytes, *, dump: bool, protocol: int = socket.NETLINK_RO
     `dump` asks for all there are; one that something was changed in the middle of is asked for again.
 
     Raises:
-        OSError: the kernel refused.
+        OSError: the kernel refused; EBUSY: it was changed each time.
     """
-    while True:
+    for _ in range(_TRIES):
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as sock:
             sock.send(request(kind, body, _DUMP if dump else 0))
-            found, whole = _hear_out(sock, dump=dump)
+            found, whole = hear_out(sock, dump=dump)
         if whole:
             return found
+    raise OSError(errno.EBUSY, "what is asked for changes faster than it can be told")
 
 
 def request(kind: int, body: bytes, flags: int = 0) -> bytes:
@@ -50,8 +52,12 @@ def request(kind: int, body: bytes, flags: int = 0) -> bytes:
     return _HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | flags, 1, 0) + body
 
 
-def _hear_out(sock: socket.socket, *, dump: bool) -> tuple[list[bytes], bool]:
-    """What came, and whether nothing was changed meanwhile."""
+def hear_out(sock: socket.socket, *, dump: bool) -> tuple[list[bytes], bool]:
+    """What came, and whether nothing was changed meanwhile.
+
+    Raises:
+        OSError: the kernel refused; EMSGSIZE: there was no room for what it said.
+    """
     found: list[bytes] = []
     whole = True
     while True:
@@ -91,10 +97,12 @@ def attribute(kind: int, value: bytes) -> bytes:
 
 
 def attributes(data: bytes, at: int = 0) -> Attributes:
-    """The attributes from there on, by their types; of several of one type the last."""
+    """The attributes from there on, by their types; of several of one type the last, and none that was cut short."""
     found = {}
     while at + _ATTRIBUTE.size <= len(data):
         length, kind = _ATTRIBUTE.unpack_from(data, at)
+        if at + length > len(data):
+            break
         found[kind & ~_FLAGS_OF_TYPE] = data[at + _ATTRIBUTE.size : at + length]
         at += _align(max(length, _ATTRIBUTE.size))
     return found

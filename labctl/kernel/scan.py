@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import nmap
 
 from labctl.errors import CannotTell
-from labctl.model.store import ASK_FAST
+from labctl.model.store import ASK_FAST, why_nmap_failed
 
 if TYPE_CHECKING:
     from labctl.model.ports import Programs
@@ -50,7 +50,7 @@ def read_answering(done: Completed) -> tuple[str, ...]:
 
 def _read(done: Completed, state: str) -> tuple[str, ...]:
     if done.code != 0:
-        raise CannotTell(f"nmap failed: {(done.err or done.out).strip().splitlines()[:1]}", "try: labctl doctor")
+        raise CannotTell(f"nmap failed: {why_nmap_failed(done)}", "try: labctl doctor")
     # PortScanner's constructor starts nmap by itself; only its reader is wanted, programs have one door.
     reader = nmap.PortScanner.__new__(nmap.PortScanner)
     found = reader.analyse_nmap_xml_scan(nmap_xml_output=done.out)["scan"]

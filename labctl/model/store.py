@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from labctl.model.lab import Container
     from labctl.model.ports import Kernel
+    from labctl.model.values import Completed
 
 
 STATE_FOLDERS = ("/var/lib/cni", "/etc/cni/net.d", "/opt/cni/bin", "/etc/netns", "/var/lib/kube-dns")
@@ -18,9 +19,16 @@ PLUGIN = "labnet"
 RESULTS_FOLDER = "/var/lib/cni/results"
 """Where a node keeps what its plug-in answered, as libcni has it."""
 
-ASK_FAST = ("-T5", "--max-retries", "0", "--min-parallelism", "256", "--max-rtt-timeout", "100ms")
+ASK_FAST = ("-T5", "--max-retries", "0", "--min-rate", "5000", "--max-rtt-timeout", "100ms")
 """How nmap asks who is at an address, on the Ethernet of one machine: a silent /24 costs one wait of a tenth of a
 second, where it would be seconds (nmap(1), TIMING AND PERFORMANCE; measured)."""
+
+
+def why_nmap_failed(done: Completed) -> str:
+    """The line in which nmap says it: the first that warns of nothing, for the last is only that it quits."""
+    said = (done.err or done.out).strip().splitlines()
+    reasons = [line for line in said if not line.startswith(("Warning:", "Starting Nmap"))]
+    return (reasons or said or [f"exit code {done.code}"])[0]
 
 
 def store_folder(network: str) -> str:

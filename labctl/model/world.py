@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["sandbox", "privileged", "host"]
 """Of the three only the last is this very machine: it has no namespaces but those of its containers."""
 
-Errand: TypeAlias = Literal["run", "look", "change"]
-"""What a process inside is for: to run programs and keep files, to look at networks and probe them too, or to change
-networks as well. It imports no more before it goes in than that needs."""
-
 PAUSE = ("sleep", "infinity")
 """What holds a place that has nothing else to do."""
 
@@ -126,8 +122,8 @@ class Machine(Protocol):
     def missing_keepers(self, record: WorldRecord) -> tuple[str, ...]:
         """Name the places whose process is gone."""
 
-    def enter(self, record: WorldRecord, lab: Lab, *, errand: Errand = "change") -> Session:
-        """Start a process inside that does what is asked of it, as far as that belongs to its errand."""
+    def enter(self, record: WorldRecord, lab: Lab) -> Session:
+        """Start a process inside that does what is asked of it."""
 
     def run_attached(
         self, record: WorldRecord, place: Place, argv: Sequence[str], environment: Mapping[str, str]

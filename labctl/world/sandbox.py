@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from labctl.model.lab import Lab
-    from labctl.model.world import Errand, Kind, Machine, Session, WorldRecord
+    from labctl.model.world import Kind, Machine, Session, WorldRecord
     from labctl.world.topology import Document
 
 # The id that a world of root's maps its uid 0 to: of nobody on the machine. systemd and distributions hand out nothing
@@ -166,7 +166,7 @@ class Sandbox:
         return self.up(saved.topology, saved.record.kind)
 
     def _furnish(self, saved: Saved, lab: Lab) -> None:
-        session = self._machine.enter(saved.record, lab, errand="run")
+        session = self._machine.enter(saved.record, lab)
         try:
             draw(session.kernel, lab)
             attend_compute(session.kernel, lab)
@@ -175,9 +175,9 @@ class Sandbox:
         finally:
             session.close()
 
-    def enter(self, world: World, *, errand: Errand = "change") -> Session:
+    def enter(self, world: World) -> Session:
         """Start a process inside that does what is asked of it."""
-        return self._machine.enter(world.record, world.lab, errand=errand)
+        return self._machine.enter(world.record, world.lab)
 
     def run(self, world: World, place: Place, argv: Sequence[str], environment: Mapping[str, str]) -> int:
         """Run a command at a place on this terminal; its exit code.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from labctl.model.baseline import Baseline
     from labctl.model.lab import Lab, Place
     from labctl.model.ports import Kernel
-    from labctl.model.world import Errand, Kind, Machine, Session, WorldRecord
+    from labctl.model.world import Kind, Machine, Session, WorldRecord
     from labctl.world.state import State
     from labctl.world.topology import Document
 
@@ -122,10 +122,10 @@ class HostWorld:
         finally:
             session.close()
 
-    def enter(self, world: World, *, errand: Errand = "change") -> Session:
+    def enter(self, world: World) -> Session:
         """Start a process that does what is asked of it, through the guard."""
         baseline = self.baseline()
-        inner = self._machine.enter(world.record, world.lab, errand=errand)
+        inner = self._machine.enter(world.record, world.lab)
         return GuardedSession(inner, _guard(inner.kernel, world.lab, baseline))
 
     def run(self, world: World, place: Place, argv: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -24,7 +24,8 @@ _SECONDS = 5
 # MACs, of those that anybody may give away (IEEE 802: the bit of local ones): lower or higher than any by chance.
 _LOWEST = "02:00:00:00:00:01"
 _HIGH = ("fe:ff:ff:ff:ff:f1", "fe:ff:ff:ff:ff:f2", "fe:ff:ff:ff:ff:f3")
-_ANSWERED = re.compile(r"seq=(\d+) ")
+# Not so an error, which has the number too: `From 10.1.0.1 icmp_seq=3 Destination Host Unreachable`.
+_ANSWERED = re.compile(r"^\d+ bytes from .* icmp_seq=(\d+) ", re.MULTILINE)
 _COUNTED = re.compile(r"(\d+) packets transmitted")
 
 
@@ -61,13 +62,22 @@ def _flow(bench: Bench, first: Attached, second: Attached, third: Attached) -> I
             lost += [f"{each} answers no more" for who, each in asked if not pings(bench, who, each)]
         finally:
             _wait(bench, f"kill -INT {pid}; while kill -0 {pid} 2>/dev/null; do :; done")
-        said = bench.do(f"cat {_FLOW}")
-        if (counted := _COUNTED.search(said)) is None:
-            raise CannotAsk("ping did not say how many it sent")
-        # The last one may still be under way when it is stopped.
-        sent = set(range(1, int(counted[1])))
-        if missing := sent - {int(number) for number in _ANSWERED.findall(said)}:
-            lost.append(f"{len(missing)} of {counted[1]} pings to {target}")
+        missing, sent = count_lost(bench.do(f"cat {_FLOW}"))
+        if missing:
+            lost.append(f"{missing} of {sent} pings to {target}")
+
+
+def count_lost(said: str) -> tuple[int, int]:
+    """How many pings of those that ping(8) sent were not answered, and how many those are.
+
+    Raises:
+        CannotAsk: it does not say how many it sent.
+    """
+    if (counted := _COUNTED.search(said)) is None:
+        raise CannotAsk("ping did not say how many it sent")
+    sent = int(counted[1])
+    # The last one may still be under way when it is stopped.
+    return len(set(range(1, sent)) - {int(number) for number in _ANSWERED.findall(said)}), sent
 
 
 def _wait(bench: Bench, script: str) -> None:
