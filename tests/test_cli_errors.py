@@ -46,8 +46,8 @@ def _expect(said: Said, code: int, *words: str) -> str:
         ("step 3 --verify --with-needed", "--with-needed goes with --apply only"),
         ("step 3 --apply --cascade", "--cascade goes with --undo only"),
         ("step 3 --verify --via shell", "--via shell goes with --apply or --undo only"),
-        ("step 3 --apply --via magic", "--via magic is not known"),
-        ("step 3 --commands --dialect latin", "--dialect latin is not known"),
+        ("step 3 --apply --via magic", "--via magic is neither netlink nor shell"),
+        ("step 3 --commands --dialect latin", "--dialect latin is neither notes nor iproute2"),
         ("up --topology x.toml --nodes 3", "--topology excludes"),
         ("up --topology no-such-file.toml", "cannot be read"),
         ("up --nodes 0", "0 nodes cannot be made"),
@@ -57,7 +57,12 @@ def _expect(said: Said, code: int, *words: str) -> str:
         ("explain nothing", "there is no topic 'nothing'"),
         ("explain", "which topic?"),
         ("snapshot --diff no-such-file.json", "cannot be read"),
+        ("snapshot --diff README.md", "README.md is no snapshot: it is not JSON"),
+        ("snapshot --diff docs/schemas/status.json", "status.json is no snapshot: it has no schema, places and nodes"),
         ("exec master", "Missing argument"),
+        ("exec b -- ls", "there is no node 'b', but a container"),
+        ("exec internet/a -- ls", "internet has no containers"),
+        ("--world venus status", "'venus' is not one of"),
         ("dance", "there is no command 'dance'"),
         ("stpe", "there is no command 'stpe'"),
     ],
@@ -88,7 +93,11 @@ def test_a_missing_step_is_named_and_the_hint_does_it(lab: LabUnderTest) -> None
     assert _run_hint(lab, hint).code == 0
     assert lab.labctl("step", "7", "--apply").code == 0
     hint = _expect(lab.labctl("step", "3", "--undo"), 3, "needs step 3", "nothing was changed")
+    assert hint == "undo all of it: labctl step 3 --undo --cascade"
+    hint = _expect(lab.labctl("step", "2-4", "--undo", "--node", "all"), 3, "needs step 4", "nothing was changed")
+    assert hint == "undo all of it: labctl step 2 --undo --cascade --node all"
     assert _run_hint(lab, hint.removeprefix("undo all of it: ")).code == 0
+    assert lab.labctl("step", "0-1", "--verify", "--node", "all").code == 0
 
 
 def test_with_needed_does_the_earlier_steps(lab: LabUnderTest) -> None:

@@ -97,7 +97,7 @@ def test_the_status_of_few_and_of_many_nodes(capsys: pytest.CaptureFixture[str],
     lines = _shown(capsys)
     assert len(lines) == 9
     assert all("done" in line for line in lines[1:])
-    assert lines[-1].startswith("7  Routes between hosts")
+    assert lines[-1].startswith(" 7  Routes between hosts")
     assert "not done" in lines[-1]
 
 

@@ -113,15 +113,17 @@ def test_law_5_the_printed_commands_do_and_undo_the_same(lab: LabUnderTest, numb
 def test_law_5_via_shell_runs_the_printed_commands(lab: LabUnderTest, number: int) -> None:
     lab.apply(range(number))
     before = lab.snapshot()
-    lab.apply((number,))
-    after = lab.snapshot()
-    lab.undo_from(number)
     said = lab.labctl("step", str(number), "--apply", "--node", "all", "--via", "shell")
     assert said.code == 0, said
     assert "$ " in said.out
-    assert lab.snapshot() == after
-    assert lab.labctl("step", str(number), "--undo", "--node", "all", "--via", "shell").code == 0
+    typed = lab.snapshot()
+    said = lab.labctl("step", str(number), "--undo", "--node", "all", "--via", "shell")
+    assert said.code == 0, said
+    assert "$ " in said.out
+    assert "in place" not in said.out
     assert lab.snapshot() == before
+    lab.apply((number,))
+    assert lab.snapshot() == typed
 
 
 @pytest.mark.anybody

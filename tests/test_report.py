@@ -165,7 +165,7 @@ def test_a_report_tells_hand_from_tool_and_proof_from_tale(home: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (("--format", "pdf"), "--format pdf is not known"),
+        (("--format", "pdf"), "--format pdf is none of text, json, junit, html"),
         (("--format", "html", "--json"), "exclude each other"),
         (("--who", "a\nb"), "--who is no name"),
         (("--who", "x" * 201), "--who is no name"),

@@ -76,6 +76,23 @@ def test_a_script_is_read_whole_and_ends_with_its_own_exit_code(lab: LabUnderTes
     assert (said.code, said.out) == (1, "one\n")
 
 
+@pytest.mark.parametrize(
+    ("script", "line", "command"),
+    [
+        ("true\n(exit 3)\ntrue\n", 2, "( exit 3 )"),
+        ("if false; then true; fi\nfalse || true\ncat < /dev/null | grep x\n", 3, "grep x"),
+        ("bash -c 'true; false'\n", 1, "bash -c 'true; false'"),
+        ("f=1\ncat > /nowhere/x << 'END'\none\ntwo\nEND\n", 2, "cat > /nowhere/x"),
+    ],
+)
+def test_a_script_that_stops_says_where(lab: LabUnderTest, script: str, line: int, command: str) -> None:
+    said = lab.labctl("shell", text=script)
+    assert said.code != 0
+    assert said.err.splitlines()[-1].startswith(f"stopped at line {line}: {command}")
+    assert said.err.count("stopped at") == 1
+    assert "stopped" not in lab.labctl("shell", text=f"set +e\n{script}true\n").err
+
+
 def test_a_script_longer_than_one_argument_may_be(lab: LabUnderTest) -> None:
     line = "# " + "x" * 98 + "\n"
     script = "echo begin\n" + line * 2000 + "hostname\nread word || echo empty\nexit 3\n"

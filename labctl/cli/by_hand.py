@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -29,6 +30,11 @@ _ARGUMENT_BYTES = 120_000
 _KILLED = 137
 _INTERACTIVE = ("bash", "--rcfile", "/opt/labctl/bashrc", "-i")
 
+# What bash reads before a script (bash(1), BASH_ENV): where it stops, it says so. A script of the script's does not.
+_SAYS_WHERE = rb"""
+trap "[[ \$- != *e* ]] || printf 'stopped at line %s: %s\n' \"\$LINENO\" \"\${BASH_COMMAND%%[[:cntrl:]]*}\" >&2" ERR
+unset BASH_ENV
+"""
 
 _Place = Annotated[
     str,
@@ -70,6 +76,8 @@ def shell(
         environment = _environment(world, where)
         if script is None:
             _greet(where, environment, is_host=world.record.kind == "host")
+        else:
+            environment["BASH_ENV"] = _in_memory(_SAYS_WHERE)
         argv = _INTERACTIVE if script is None else _script_argv(script)
         code = _run(session, world, where, argv, environment)
     except LabError as error:
@@ -120,11 +128,7 @@ def snapshot(
 
     from labctl.engine.snapshot import spell, take
 
-    try:
-        old = diff.read_text(encoding="utf-8") if diff else ""
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise UsageError(f"{diff} cannot be read: {reason}", "labctl snapshot > FILE makes one") from None
+    old = _read_snapshot(diff) if diff else ""
     with Session().survey("snapshot") as survey:
         text = spell(take(survey.kernel, survey.lab))
     if diff is None:
@@ -132,12 +136,24 @@ def snapshot(
         return
     lines = list(unified_diff(old.splitlines(keepends=True), text.splitlines(keepends=True), str(diff), "now"))
     if as_json:
-        import json
-
         print(json.dumps({"schema": 1, "changed": bool(lines), "diff": "".join(lines)}, indent=1))
     else:
         sys.stdout.writelines(lines)
     raise typer.Exit(1 if lines else 0)
+
+
+def _read_snapshot(path: Path) -> str:
+    hint = "labctl snapshot > FILE makes one"
+    try:
+        text = path.read_text(encoding="utf-8")
+        said = json.loads(text)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint) from None
+    except (ValueError, RecursionError):
+        raise UsageError(f"{path} is no snapshot: it is not JSON", hint) from None
+    if not isinstance(said, dict) or not {"schema", "places", "nodes"} <= said.keys():
+        raise UsageError(f"{path} is no snapshot: it has no schema, places and nodes", hint)
+    return text
 
 
 def _find(session: Session, text: str) -> Place:
@@ -229,7 +245,12 @@ def _script_argv(script: bytes) -> tuple[str, ...]:
         text = "\0"
     if len(script) < _ARGUMENT_BYTES and "\0" not in text:
         return ("bash", "-e", "-c", text, "commands")
+    return ("bash", "-e", _in_memory(script))
+
+
+def _in_memory(text: bytes) -> str:
+    """A file that whoever is started next can read, and nobody else."""
     memory = os.memfd_create("commands", 0)
     with open(memory, "wb", closefd=False) as file:
-        file.write(script)
-    return ("bash", "-e", f"/proc/self/fd/{memory}")
+        file.write(text)
+    return f"/proc/self/fd/{memory}"

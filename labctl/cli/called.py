@@ -12,10 +12,12 @@ from labctl.cli.groups import COMMANDS
 # A command line, not a sentence about labctl.
 _COMMAND = re.compile(rf"(?<![\w/.-])labctl (?=(?:{'|'.join(COMMANDS)})\b|--|…)")
 
+WORLDS = ("sandbox", "host")
+
 
 def program() -> str:
-    """How this labctl was started: `./lab` outside, `labctl` in the lab's own shell, or from a PATH."""
-    return os.environ.get("LAB_CALLED") or "labctl"
+    """How this labctl was started, as a shell reads it: `./lab` outside, `labctl` in the lab's own shell or on PATH."""
+    return shlex.quote(os.environ.get("LAB_CALLED") or "labctl")
 
 
 def as_root() -> str:
@@ -39,7 +41,7 @@ def _named_world(words: list[str]) -> str:
 def as_called(text: str) -> str:
     """Spell each `labctl …` of a text, a person's or a program's, as this labctl was started."""
     named = _named_world(sys.argv[1:])
-    world = f"--world {named} " if named else ""
+    world = f"--world {named} " if named in WORLDS else ""
 
     def spell(found: re.Match[str]) -> str:
         says_it = found.string.startswith("--world", found.end())

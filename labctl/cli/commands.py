@@ -12,7 +12,7 @@ import click
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from labctl.cli.called import as_called, program
+from labctl.cli.called import WORLDS, as_called, program
 from labctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def world_option() -> click.Option:
     """`--world`: which kind of world."""
     return click.Option(
         ["--world"],
-        type=click.Choice(["sandbox", "host"]),
+        type=click.Choice(WORLDS),
         metavar="sandbox|host",
         envvar="LABCTL_WORLD",
         expose_value=False,

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from labctl.model.step import Lesson
 
 _PAUSE_SECONDS = 6.0
+# Nobody reads the rules of a Service as they fly past.
+_MOST_LINES = 30
 
 
 @dataclass
@@ -115,7 +117,11 @@ def _show_commands(screen: Screen, survey: Survey, lesson: Lesson, node: Node) -
     """The commands for the first container; the others' are the same but for the name, and so are other nodes'."""
     resources = resources_of(lesson, survey.lab, node)
     first = [each for each in resources if getattr(each, "container", node.containers[0]) == node.containers[0]]
-    screen.commands(render_script(do_statements(first, "notes", node.name)))
+    lines = render_script(do_statements(first, "notes", node.name)).splitlines()
+    screen.commands("\n".join(lines[:_MOST_LINES]))
+    if left := lines[_MOST_LINES:]:
+        more = as_called(f"labctl step {lesson.number} --commands")
+        screen.say(f"… and {len(left)} lines more: {more}", "dim", indent=2)
     own = [f"container {each.name}" for each in node.containers[1:]] if len(first) < len(resources) else []
     nodes = [] if lesson.step.whole_lab else [f"node {each.name}" for each in survey.lab.nodes if each != node]
     if own or nodes:
@@ -125,9 +131,9 @@ def _show_commands(screen: Screen, survey: Survey, lesson: Lesson, node: Node) -
 
 def _summary(screen: Screen, rows: list[_Row], seconds: float) -> None:
     screen.say()
-    screen.line(f"{'step':<46}{'nodes':<16}{'time':>7}  as claimed", "bold")
+    screen.line(f"{'step':<46}{'nodes':<16}{'time':>7}  answers as claimed", "bold")
     for row in rows:
-        title = shorten(f"{row.lesson.number}  {row.lesson.title}", 44)
+        title = shorten(f"{row.lesson.number:>2}  {row.lesson.title}", 44)
         nodes = ", ".join(report.node for report in row.reports)
         said = f"{'yes' if row.as_claimed else 'NO'} ({row.claims})"
         line = f"{title:<46}{nodes:<16}{row.seconds * 1000:>4.0f} ms  {said}"

@@ -114,7 +114,8 @@ def _of_click(error: Exception) -> LabError | None:
         return None
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "labctl"
-    complaint = LabError(" ".join(error.format_message().split()).rstrip("."), f"{path} --help")
+    what = " ".join(error.format_message().split()).rstrip(".").replace(" Did you mean", "; did you mean")
+    complaint = LabError(what, f"{path} --help")
     complaint.exit_code = error.exit_code
     return complaint
 

@@ -46,7 +46,7 @@ def up(
     ] = "",
     as_json: _Json = False,
 ) -> None:
-    """Make the world; there already is fine.
+    """Make the world, if it is not there yet.
 
     With --world host this machine itself is a node, and needs root. What was there before is written down first, and
     never changed: a step that meets it is refused. `labctl down` takes away what is the lab's, and nothing else.

@@ -48,7 +48,7 @@ def report(
     if as_json and form not in ("text", "json"):
         raise UsageError(f"--json and --format {form} exclude each other", f"labctl report --format {form}")
     if form not in _FORMATS:
-        raise UsageError(f"--format {form} is not known", "labctl report --format html")
+        raise UsageError(f"--format {form} is none of {', '.join(_FORMATS)}", "labctl report --format html")
     if len(who) > _MOST_LETTERS or not who.isprintable():
         raise UsageError(f"--who is no name: at most {_MOST_LETTERS} letters that can be printed", "--who anna")
     account = _account(Session(), who)

@@ -17,6 +17,7 @@ from labctl.engine.report import Outcome, applied_code, exit_code
 from labctl.engine.runner import Runner
 from labctl.engine.todo import add_needed
 from labctl.engine.undoer import Undoer
+from labctl.errors import MissingStep
 from labctl.model.resource import Foreign
 from labctl.world.state import world_id
 
@@ -86,9 +87,7 @@ class Run:
         for each in plans:
             show_plan(screen, each)
         if any(each.missing for each in plans):
-            name = self._nodes[0].name if len(self._nodes) == 1 else "all"
-            at = "" if name == self._session.here else f" --node {name}"
-            screen.hint(f"labctl step {self._span()} --apply --with-needed{at} does them too", indent=0)
+            screen.hint(f"labctl step {self._span()} --apply --with-needed{self._at()} does them too", indent=0)
         return 0
 
     def dry_run(self) -> int:
@@ -127,11 +126,24 @@ class Run:
                 if cascade:
                     undoer.undo_from(lowest, self._nodes)
                 else:
-                    for lesson, node in reversed(list(self._pairs(survey))):
-                        undoer.undo(lesson, node)
+                    self._undo_each(undoer, survey)
             self._note(_reports(tally))
         self._print_finished(tally)
         return 0
+
+    def _undo_each(self, undoer: Undoer, survey: Survey) -> None:
+        try:
+            for lesson, node in reversed(list(self._pairs(survey))):
+                undoer.undo(lesson, node)
+        except MissingStep as error:
+            # The step below which it is refused is only one of those that were asked for.
+            at = self._at()
+            error.hint = f"undo all of it: labctl step {self._lessons[0].number} --undo --cascade{at}"
+            raise
+
+    def _at(self) -> str:
+        name = self._nodes[0].name if len(self._nodes) == 1 else "all"
+        return "" if name == self._session.here else f" --node {name}"
 
     def show(self) -> int:
         """The lesson, its commands, and where you stand; exit as verify."""

@@ -54,7 +54,9 @@ def step(
     *,
     explain: Annotated[bool, typer.Option("--explain", help="Read the lesson.")] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Do it; what is there already is kept.")] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Look whether it is done; exit 1 if not.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Look whether it is done; exit 1 if not, 3 without earlier steps.")
+    ] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take it away, whoever made it.")] = False,
     commands: Annotated[bool, typer.Option("--commands", help="Print the commands that do the same.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what --apply would do.")] = False,
@@ -136,9 +138,10 @@ def _check(action: str, which: str, modifiers: dict[str, bool], via: str, dialec
             names = " or ".join(f"--{each}" for each in wanted)
             raise UsageError(f"{flag} goes with {names} only", f"labctl step {which} --{wanted[0]} {flag}")
     if via not in ("netlink", "shell"):
-        raise UsageError(f"--via {via} is not known", f"labctl step {which} --apply --via shell")
+        raise UsageError(f"--via {via} is neither netlink nor shell", f"labctl step {which} --apply --via shell")
     if dialect not in ("notes", "iproute2"):
-        raise UsageError(f"--dialect {dialect} is not known", f"labctl step {which} --commands --dialect iproute2")
+        what = f"--dialect {dialect} is neither notes nor iproute2"
+        raise UsageError(what, f"labctl step {which} --commands --dialect iproute2")
 
 
 def _explain(session: Session, lessons: tuple[Lesson, ...], node: Node, *, answer: bool, as_json: bool) -> None:
@@ -173,6 +176,7 @@ def _explain(session: Session, lessons: tuple[Lesson, ...], node: Node, *, answe
         screen.markdown(text)
         if not answer:
             screen.say()
+            screen.hint(f"labctl step {lesson.number} --commands prints the commands for all containers", indent=0)
             screen.hint(f"labctl step {lesson.number} --explain --answer shows the answer", indent=0)
 
 

@@ -87,11 +87,11 @@ class ShellHands:
 
     def unmake(self, resource: Resource, seen: Seen, node: Node) -> None:
         """Take it away by its commands."""
-        plain = isinstance(seen, Present) and not seen.drift and not seen.note
+        plain = isinstance(seen, Present) and not seen.drift and (seen.as_printed or not seen.note)
         if plain and not (isinstance(resource, HasBystanders) and resource.bystanders(own_view(self._kernel))):
             self._run(undo_statements((resource,), self._dialect, node.name), node.place)
         else:
-            self._listener(Typing(f"# {resource.key} was made in another way; it is taken away in place"))
+            self._listener(Typing(f"# {resource.key} is not as the commands make it; it is taken away in place"))
         # The commands take away what they made; if anything counts that is called otherwise, this does.
         resource.revert(own_view(self._kernel))
 

@@ -152,7 +152,11 @@ class Lab(Value):
         if Place(text) in self.outer:
             return Place(text)
         name, _, container = text.partition("/")
+        if Place(name) in self.outer:
+            raise UsageError(f"{name} has no containers", f"itself: {name}")
         outer = ", ".join(sorted(map(str, self.outer)))
+        if text not in self._nodes and (meant := [each.place for each in self.containers if each.name == text]):
+            raise UsageError(f"there is no node '{text}', but a container", f"it is: {', '.join(map(str, meant))}")
         node = self.node(name, f"; beside them: {outer}" if outer else "")
         if container and container not in {each.name for each in node.containers}:
             names = ", ".join(each.name for each in node.containers) or "none"

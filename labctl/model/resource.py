@@ -21,13 +21,15 @@ class Absent(Value):
 class Present(Value):
     """It is there; each `drift` is a sentence that names the object, what was found and what was expected.
 
-    `note` says why something that was typed differently counts. `shared` marks what others use too, as a folder: that
-    it is there does not show that the step stands.
+    `note` says why something that was typed differently counts; with `as_printed` it only tells more of what the
+    printed commands make. `shared` marks what others use too, as a folder: that it is there does not show that the step
+    stands.
     """
 
     drift: tuple[str, ...] = ()
     note: str = ""
     shared: bool = False
+    as_printed: bool = False
 
 
 class Foreign(Value):

@@ -138,7 +138,8 @@ class Reservation(Value):
         own = [address for address, whose in pairs if whose == self.container.name]
         if not own:
             return Absent(f"no address is reserved for {self.container.name}")
-        return Present(reservation_faults(kernel, self.node, self.container, self.lab.network), note=f"it is {own[0]}")
+        drift = reservation_faults(kernel, self.node, self.container, self.lab.network)
+        return Present(drift, note=f"it is {own[0]}", as_printed=True)
 
     def apply(self, kernel: Kernel) -> None:
         """Drop what was wrong, then take the lowest free address, under the lock."""

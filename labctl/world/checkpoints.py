@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
 import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ class Checkpoints:
         if not _NAME.fullmatch(name):
             raise UsageError(
                 f"{name!r} is no name for a checkpoint: letters, digits, . _ and -, at most 64",
-                "a file of your own: labctl checkpoint restore --input FILE",
+                "a file of your own: --output FILE to save, --input FILE to restore",
             )
         return self._folder / f"{name}{_END}"
 
@@ -152,4 +153,4 @@ def _is_stream(path: Path) -> bool:
 
 def _refused(path: Path, what: str, error: Exception) -> KernelRefused:
     said = getattr(error, "strerror", None) or str(error)
-    return KernelRefused(f"{path} cannot {what}: {said}", "name another folder: LABCTL_HOME=DIR labctl …")
+    return KernelRefused(f"{path} cannot {what}: {said}", f"look at its folder: ls -ld {shlex.quote(str(path.parent))}")

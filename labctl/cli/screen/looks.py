@@ -102,7 +102,7 @@ def show_status(screen: Screen, reports: Iterable[StepReport], nodes: tuple[str,
     header = names if few else f"{len(nodes)} nodes"
     screen.line(f"{'step':<{room}}  {header}".rstrip(), "bold")
     for number, row in by_step.items():
-        line = Text(shorten(f"{number}  {row[0].lesson.title}", room).ljust(room) + "  ")
+        line = Text(shorten(f"{number:>2}  {row[0].lesson.title}", room).ljust(room) + "  ")
         if few:
             for report, width in zip(row, columns, strict=False):
                 line.append(SAID[report.outcome].ljust(width), STYLES[report.outcome])

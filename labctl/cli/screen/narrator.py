@@ -25,6 +25,7 @@ class Narrator:
         self._screen, self._titled = screen, titled
         self._before: dict[Probe, Checked] = {}
         self._at = ""
+        self._kept: set[str] = set()
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
@@ -37,6 +38,7 @@ class Narrator:
             case AskedBefore(checks):
                 self._before |= {check.probe: check for check in checks}
             case Planned(items):
+                self._kept = {item.resource.key for item in items if str(item.action) == "keep"}
                 for item in items:
                     if str(item.action) == "keep":
                         screen.item("=", f"{item.resource.key}: kept, {item.reason}", "dim")
@@ -49,9 +51,11 @@ class Narrator:
         screen = self._screen
         match event:
             case Typing(command):
-                screen.line(f"  $ {command}", "bold")
+                is_comment = command.startswith("#")
+                screen.line(f"  {command}" if is_comment else f"  $ {command}", "dim" if is_comment else "bold")
             case Did(resource, action):
-                screen.item("+" if action != "revert" else "-", f"{resource.key}: {_VERBS[action]}")
+                again = ", for what was mended above had taken it away" if resource.key in self._kept else ""
+                screen.item("+" if action != "revert" else "-", f"{resource.key}: {_VERBS[action]}{again}")
             case TookBack(resource, error):
                 screen.item("-", f"{resource.key}: {error or 'taken back'}", "yellow")
             case Left(resource, why):

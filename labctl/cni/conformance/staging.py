@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,16 +48,16 @@ def _bring(programs: Programs, file: Path) -> str:
     if not file.exists() and programs.run(("test", "-x", str(file))).code == 0:
         return str(file)
     if file.exists() and not file.is_file():
-        raise UsageError(f"{file} is no program", "name the plug-in's executable: /opt/cni/bin/bridge")
+        raise UsageError(f"{file} is no program", "name the plug-in's executable: /usr/lib/cni/bridge")
     try:
         content = file.read_bytes()
         runs = bool(file.stat().st_mode & 0o111)
     except OSError as error:
         raise UsageError(
-            f"{file} cannot be read: {error.strerror}", "labctl cni conformance /opt/cni/bin/bridge"
+            f"{file} cannot be read: {error.strerror}", "labctl cni conformance /usr/lib/cni/bridge"
         ) from None
     if not runs:
-        raise UsageError(f"{file} is no program", f"chmod +x {file}")
+        raise UsageError(f"{file} is no program", f"if it is the plug-in: chmod +x {shlex.quote(str(file))}")
     seen = programs.run(("sh", "-c", 'test -x "$1" && sha256sum < "$1"', "sh", str(file)))
     if seen.code == 0 and seen.out.startswith(hashlib.sha256(content).hexdigest()):
         return str(file)
