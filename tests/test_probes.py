@@ -11,13 +11,18 @@ import pytest
 
 from labctl.engine.report import Outcome
 from labctl.errors import KernelRefused, ToolMissing
+from labctl.kernel.remote import RemoteKernel
 from labctl.model.lab import Place
 from labctl.model.resource import Action
 from labctl.model.values import Completed
 from labctl.resources import Reservation
+from tests.lab_under_test import STEPS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from labctl.engine.report import StepReport
+    from labctl.model.ports import ProgramLook
     from tests.lab_under_test import LabUnderTest
 
 pytestmark = pytest.mark.machine
@@ -215,10 +220,10 @@ def test_programs_are_asked_side_by_side_and_one_that_fails_is_no_other_ones_fau
     # Each of the two waits for what only the other says: one after the other, the first would wait for ever.
     pipes = "mkfifo -m 600 /tmp/one /tmp/two 2>/dev/null || true; "
     asks = [
-        (a, ("bash", "-c", pipes + "echo 1 >/tmp/one; cat /tmp/two")),
-        (worker, ("no-such-tool",)),
-        (Place("master", "nobody"), ("true",)),
-        (a, ("bash", "-c", pipes + "cat /tmp/one; echo 2 >/tmp/two")),
+        (a, ("bash", "-c", pipes + "echo 1 >/tmp/one; cat /tmp/two"), ""),
+        (worker, ("no-such-tool",), ""),
+        (Place("master", "nobody"), ("true",), ""),
+        (a, ("bash", "-c", pipes + "cat /tmp/one; echo 2 >/tmp/two"), ""),
     ]
     first, tool, place, last = lab.kernel.look_all(asks)
     assert isinstance(tool, ToolMissing)
@@ -226,3 +231,41 @@ def test_programs_are_asked_side_by_side_and_one_that_fails_is_no_other_ones_fau
     assert isinstance(first, Completed)
     assert isinstance(last, Completed)
     assert (first.out, last.out) == ("2\n", "1\n")
+
+
+def test_what_was_looked_at_ahead_is_not_run_again(lab: LabUnderTest) -> None:
+    """Until something is changed; what could not be run is tried again when it is asked for."""
+    master, nobody = Place("master"), Place("master", "nobody")
+    count = ("sh", "-c", "echo x >>/tmp/looks; cat; wc -l </tmp/looks")
+    lab.kernel.look_ahead([(master, count, "one "), (nobody, ("true",), ""), (master, ("no-such-tool",), "")])
+    programs = lab.kernel.programs(master)
+    assert programs.look(count, "one ").out == "one 1\n"
+    lab.kernel.look_ahead([(master, count, "one "), (master, count, "")])
+    assert programs.look(count, "one ").out == "one 1\n"
+    assert programs.look(count).out == "2\n"
+    with pytest.raises(ToolMissing):
+        programs.look(("no-such-tool",))
+    with pytest.raises(KernelRefused):
+        lab.kernel.programs(nobody).look(("true",))
+    programs.run(("true",))
+    assert programs.look(count, "one ").out == "one 3\n"
+
+
+def test_status_has_all_plug_ins_and_certificates_looked_at_side_by_side(
+    lab: LabUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.apply(STEPS)
+    ahead: list[tuple[str, ...]] = []
+    look_all = RemoteKernel.look_all
+
+    def spied(kernel: RemoteKernel, asks: Sequence[ProgramLook]) -> tuple[Completed | KernelRefused, ...]:
+        ahead.append(tuple(next((each for each in argv if "CHECK" in each or "/" in each), "") for _, argv, _ in asks))
+        return look_all(kernel, asks)
+
+    monkeypatch.setattr(RemoteKernel, "look_all", spied)
+    lab.survey.refresh()
+    lab.survey.reports(lab.session.course.lessons(), lab.lab.nodes)
+    pki = "/etc/kubernetes/pki"
+    assert sorted(ahead[0]) == [f"{pki}/apiserver.key", *[f"{pki}/ca.crt"] * 2, *["CNI_COMMAND=CHECK"] * 4]
+    # After that, probes alone.
+    assert not {"CNI_COMMAND=CHECK", f"{pki}/ca.crt"} & {word for words in ahead[1:] for word in words}

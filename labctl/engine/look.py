@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from labctl.engine.course import Course, nodes_of, probes_of, resources_of, where
@@ -9,7 +10,7 @@ from labctl.engine.prober import Prober
 from labctl.engine.report import Checked, Outcome, StepReport
 from labctl.errors import CannotTell, KernelRefused, MissingStep, WorldGone
 from labctl.model.probe import Answer
-from labctl.model.resource import HasBaseline, Seen, Unknown
+from labctl.model.resource import HasBaseline, LooksByProgram, Seen, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,6 +56,15 @@ class Survey:
             self._seen[key] = tuple((each, look_at(each, self.kernel)) for each in resources)
         return self._seen[key]
 
+    def _look_ahead(self, steps: Iterable[tuple[Lesson, Node]]) -> None:
+        """Have the programs that have to look at these run side by side: each is mostly a process that starts."""
+        new = [(lesson, node) for lesson, node in steps if (lesson.number, where(lesson, node)) not in self._seen]
+        resources = [each for lesson, node in new for each in resources_of(lesson, self.lab, node)]
+        looks = [each for each in resources if isinstance(each, LooksByProgram)]
+        # What cannot be asked yet says so itself when its turn comes.
+        with suppress(KernelRefused):
+            self.kernel.look_ahead([ask for each in looks for ask in each.program_looks(self.kernel)])
+
     def bare(self, lesson: Lesson, node: Node) -> StepReport:
         """A report without probes."""
         return StepReport(lesson, where(lesson, node), self.resources(lesson, node), ())
@@ -68,6 +78,7 @@ class Survey:
         of which most wait for silence.
         """
         bare = [(lesson, node) for lesson in lessons for node in nodes_of(lesson, self.lab, nodes)]
+        self._look_ahead(bare)
         reports = []
         for (lesson, node), answers in zip(bare, self._answers(bare, ask_untouched=ask_untouched), strict=True):
             checks = tuple(Checked(probe, probe.after, answer) for probe, answer in answers)
@@ -132,7 +143,9 @@ class Survey:
 
     def missing(self, lesson: Lesson, node: Node) -> tuple[StepReport, ...]:
         """The needs that are not made, the first first."""
-        reports = (self.bare(each, at) for each, at in self.needs(lesson, node))
+        needs = self.needs(lesson, node)
+        self._look_ahead(needs)
+        reports = (self.bare(each, at) for each, at in needs)
         return tuple(report for report in reports if not report.made)
 
     def require(self, lesson: Lesson, node: Node) -> None:

@@ -21,7 +21,7 @@ def ask_programs(kernel: Kernel, questions: Mapping[int, ProgramQuestion]) -> di
     """Ask all of them; the answers by the questions' numbers."""
     if not questions:
         return {}
-    found = kernel.look_all([(each.source, each.argv) for each in questions.values()])
+    found = kernel.look_all([(each.source, tuple(each.argv), "") for each in questions.values()])
     return {
         number: _judge(kernel, question, done)
         for (number, question), done in zip(questions.items(), found, strict=True)

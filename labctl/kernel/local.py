@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from labctl.kernel.packets import SidePackets
     from labctl.kernel.scan import NodeScanner
     from labctl.model.lab import Lab
-    from labctl.model.ports import Cloud
+    from labctl.model.ports import Cloud, ProgramLook
     from labctl.model.values import MachineFacts, Standing
     from labctl.model.world import WorldRecord
 
@@ -83,9 +83,12 @@ class LocalKernel:
         """Programs at a place."""
         return PlacePrograms(self._places, place, self._marks)
 
-    def look_all(self, asks: Sequence[tuple[Place, Sequence[str]]]) -> tuple[Completed | KernelRefused, ...]:
+    def look_all(self, asks: Sequence[ProgramLook]) -> tuple[Completed | KernelRefused, ...]:
         """Programs that look, side by side."""
-        return look_all([(self.programs(place), argv) for place, argv in asks])
+        return look_all([(self.programs(place), argv, text) for place, argv, text in asks])
+
+    def look_ahead(self, asks: Sequence[ProgramLook]) -> None:
+        """Nothing: who remembers is at the other end."""
 
     def firewall(self, node: str, family: int = 4) -> IptablesFirewall:
         """The packet filter of a node."""
@@ -103,7 +106,7 @@ class LocalKernel:
         """Who answers in the range of each node, asked side by side; None where that could not be told."""
         from labctl.kernel.scan import asking, read_answering
 
-        done = self.look_all([(Place(node), asking(pod_range)) for node, pod_range in asks])
+        done = self.look_all([(Place(node), asking(pod_range), "") for node, pod_range in asks])
         return tuple(read_answering(each) if isinstance(each, Completed) and each.code == 0 else None for each in done)
 
     def setting(self, place: Place, name: str) -> str | None:

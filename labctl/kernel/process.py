@@ -120,22 +120,22 @@ class PlacePrograms:
             raise missing(argv[0]) from None
 
 
-def look_all(asks: Sequence[tuple[PlacePrograms, Sequence[str]]]) -> tuple[Completed | KernelRefused, ...]:
+def look_all(asks: Sequence[tuple[PlacePrograms, Sequence[str], str]]) -> tuple[Completed | KernelRefused, ...]:
     """Run programs that change nothing side by side, not too many at once; why one could not be run stands for it."""
     found: list[Completed | KernelRefused] = []
     for first in range(0, len(asks), _SIDE_BY_SIDE):
         some = asks[first : first + _SIDE_BY_SIDE]
-        begun = [_begin(programs, argv) for programs, argv in some]
+        begun = [_begin(*each) for each in some]
         found += [
             talk if isinstance(talk, KernelRefused) else _finish(talk, argv)
-            for talk, (_, argv) in zip(begun, some, strict=True)
+            for talk, (_, argv, _) in zip(begun, some, strict=True)
         ]
     return tuple(found)
 
 
-def _begin(programs: PlacePrograms, argv: Sequence[str]) -> Talk | KernelRefused:
+def _begin(programs: PlacePrograms, argv: Sequence[str], text: str) -> Talk | KernelRefused:
     try:
-        return programs.begin(argv)
+        return programs.begin(argv, text)
     except KernelRefused as refused:
         return refused
 

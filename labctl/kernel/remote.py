@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from labctl.model.values import Completed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from labctl.errors import KernelRefused
     from labctl.model.lab import Place
-    from labctl.model.ports import Cloud, Files, Firewall, Net, Packets, Programs, Scanner
-    from labctl.model.values import Completed, MachineFacts, Standing
+    from labctl.model.ports import Cloud, Files, Firewall, Net, Packets, ProgramLook, Programs, Scanner
+    from labctl.model.values import MachineFacts, Standing
 
 Ask: TypeAlias = Callable[[str, tuple[object, ...], str, tuple[object, ...]], Any]
 
@@ -50,6 +52,12 @@ class _Door:
         return call
 
 
+def _look_key(ask: ProgramLook) -> tuple[str, object]:
+    """As `Programs.look` with these arguments is remembered."""
+    _, argv, text = ask
+    return "look", (argv, text) if text else (argv,)
+
+
 class RemoteKernel:
     """The port `Kernel`, answered by the agent."""
 
@@ -81,9 +89,17 @@ class RemoteKernel:
         """Programs at a place."""
         return cast("Programs", _Door(self, "programs", (place,)))
 
-    def look_all(self, asks: Sequence[tuple[Place, Sequence[str]]]) -> tuple[Completed | KernelRefused, ...]:
+    def look_all(self, asks: Sequence[ProgramLook]) -> tuple[Completed | KernelRefused, ...]:
         """Programs that look, side by side; what they said is not remembered, for a probe is asked anew."""
         return cast("tuple[Completed | KernelRefused, ...]", self.ask("", (), "look_all", (tuple(asks),)))
+
+    def look_ahead(self, asks: Sequence[ProgramLook]) -> None:
+        """Programs that look, side by side; what could not be run is tried again when it is asked for."""
+        remembered = {each: self._seen.setdefault(("programs", (each[0],)), {}) for each in asks}
+        new = tuple(each for each, seen in remembered.items() if _look_key(each) not in seen)
+        for each, done in zip(new, self.look_all(new) if new else (), strict=True):
+            if isinstance(done, Completed):
+                remembered[each][_look_key(each)] = done
 
     def firewall(self, node: str, family: int = 4) -> Firewall:
         """The packet filter of a node."""

@@ -7,7 +7,7 @@ All methods may raise `labctl.errors.KernelRefused` (or `WorldGone`, `ToolMissin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -281,6 +281,10 @@ class Packets(Protocol):
         """Ask nameservers over UDP, side by side; an error where it could not be told whether one answers."""
 
 
+ProgramLook: TypeAlias = "tuple[Place, tuple[str, ...], str]"
+"""Where a program that changes nothing is run, its words, and its standard input."""
+
+
 class Kernel(Protocol):
     """All of it, place by place."""
 
@@ -293,8 +297,11 @@ class Kernel(Protocol):
     def programs(self, place: Place) -> Programs:
         """Programs at a place."""
 
-    def look_all(self, asks: Sequence[tuple[Place, Sequence[str]]]) -> tuple[Completed | KernelRefused, ...]:
+    def look_all(self, asks: Sequence[ProgramLook]) -> tuple[Completed | KernelRefused, ...]:
         """Run programs that change nothing side by side, each at its place; an error stands for what it is about."""
+
+    def look_ahead(self, asks: Sequence[ProgramLook]) -> None:
+        """Run them so, and remember what they said, as `Programs.look` does, which then has nothing to wait for."""
 
     def firewall(self, node: str, family: int = 4) -> Firewall:
         """The packet filter of a node, for IPv4 or IPv6."""

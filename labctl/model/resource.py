@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 from labctl.model.value import Value
 
 if TYPE_CHECKING:
-    from labctl.model.ports import Kernel
+    from labctl.model.ports import Kernel, ProgramLook
     from labctl.model.shell import Dialect, Shell
 
 
@@ -77,6 +77,14 @@ class AsksRange(Protocol):
     @property
     def asked(self) -> tuple[str, str]:
         """The node that asks, and the range."""
+
+
+@runtime_checkable
+class LooksByProgram(Protocol):
+    """A resource at which a program has to look: those of many can look side by side."""
+
+    def program_looks(self, kernel: Kernel) -> tuple[ProgramLook, ...]:
+        """Say which will, as things stand; none if it need not."""
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from labctl.model.shell import Run, Shell
 from labctl.model.value import Value
 
 if TYPE_CHECKING:
-    from labctl.model.ports import Kernel, Programs
+    from labctl.model.ports import Kernel, ProgramLook, Programs
     from labctl.model.shell import Dialect
     from labctl.resources.kubectl_proxy import KubectlProxy
     from labctl.resources.server import Server
@@ -39,8 +39,7 @@ class Certificate(Value):
 
     def observe(self, kernel: Kernel) -> Seen:
         """Have openssl look at both: one made otherwise is as good, if it is for the address and has its key."""
-        files = kernel.files(self.node)
-        kinds = {path: info.kind if (info := files.info(path)) else "" for path in (self.path, self.key_path)}
+        kinds = self._kinds(kernel)
         odd = next((path for path, kind in kinds.items() if kind not in ("", "file", "link")), None)
         if odd is not None:
             return Foreign(f"{odd} on {self.node} is a {kinds[odd]}, not a file")
@@ -49,18 +48,37 @@ class Certificate(Value):
         lacking = next((path for path, kind in kinds.items() if not kind), None)
         if lacking is not None:
             return Present((f"{self.node} has no {lacking}; expected a certificate and its key",))
+        kernel.look_ahead(self.program_looks(kernel))
         return Present(tuple(self._drift(kernel.programs(Place(self.node)))))
 
+    def _kinds(self, kernel: Kernel) -> dict[str, str]:
+        files = kernel.files(self.node)
+        return {path: info.kind if (info := files.info(path)) else "" for path in (self.path, self.key_path)}
+
+    @property
+    def _looks(self) -> tuple[tuple[str, ...], ...]:
+        """What it is and for whom; whether it is still valid; what the key belongs to (openssl-x509(1))."""
+        read = ("openssl", "x509", "-in", self.path, "-noout")
+        return (
+            (*read, "-pubkey", "-checkip", self.address),
+            (*read, "-checkend", "0"),
+            ("openssl", "pkey", "-in", self.key_path, "-pubout", "-passin", "pass:"),
+        )
+
+    def program_looks(self, kernel: Kernel) -> tuple[ProgramLook, ...]:
+        """openssl, which takes most of its time to start."""
+        is_there = all(kind in ("file", "link") for kind in self._kinds(kernel).values())
+        return tuple((Place(self.node), argv, "") for argv in self._looks) if is_there else ()
+
     def _drift(self, programs: Programs) -> list[str]:
-        shown = programs.look(("openssl", "x509", "-in", self.path, "-noout", "-pubkey", "-checkip", self.address))
+        shown, valid, held = (programs.look(argv) for argv in self._looks)
         if shown.code != 0:
             return [f"{self.path} on {self.node} is no certificate"]
         drift = []
         if "does match" not in shown.out:
             drift.append(f"{self.path} is not for {self.address}")
-        if programs.look(("openssl", "x509", "-in", self.path, "-noout", "-checkend", "0")).code != 0:
+        if valid.code != 0:
             drift.append(f"{self.path} is no longer valid")
-        held = programs.look(("openssl", "pkey", "-in", self.key_path, "-pubout", "-passin", "pass:"))
         if held.code != 0 or held.out.strip() not in shown.out:
             drift.append(f"{self.key_path} is not the key of {self.path}")
         return drift

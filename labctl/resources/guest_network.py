@@ -16,7 +16,7 @@ from labctl.resources.plugin import BIN_FOLDER, SOURCE, PluginConfiguration
 
 if TYPE_CHECKING:
     from labctl.model.lab import Container, Lab, Node
-    from labctl.model.ports import Kernel
+    from labctl.model.ports import Kernel, ProgramLook
     from labctl.model.shell import Dialect
     from labctl.model.values import Completed, FileInfo
 
@@ -46,23 +46,35 @@ class GuestNetwork(Value):
 
     def observe(self, kernel: Kernel) -> Seen:
         """Have the plug-in itself look: CHECK, with the answer that was kept."""
+        seen, answer = self._read(kernel)
+        if seen is not None:
+            return seen
+        done = kernel.programs(self.node.place).look(*self._asking("CHECK", SOURCE, {"prevResult": answer}))
+        return Present() if done.code == 0 else Present((f"CHECK says: {_said(done)}",))
+
+    def program_looks(self, kernel: Kernel) -> tuple[ProgramLook, ...]:
+        """CHECK, if there is an answer to check."""
+        seen, answer = self._read(kernel)
+        return () if seen is not None else ((self.node.place, *self._asking("CHECK", SOURCE, {"prevResult": answer})),)
+
+    def _read(self, kernel: Kernel) -> tuple[Seen | None, Any]:
+        """What there is to say without the plug-in, if anything; and the answer that was kept, whatever JSON it is."""
         info = kernel.files(self.node.name).info(self.path)
         if info is None:
-            return self._observe_without_answer(kernel)
+            return self._observe_without_answer(kernel), None
         if foreign := self._find_foreign(info):
-            return foreign
+            return foreign, None
         text = kernel.files(self.node.name).read(self.path) or ""
         if not text.strip():
-            return Present((f"{self.path} is empty: the plug-in was not called, or said nothing",))
+            return Present((f"{self.path} is empty: the plug-in was not called, or said nothing",)), None
         try:
             answer = json.loads(text)
         except ValueError as error:
-            return Present((f"{self.path} is not JSON: {error}",))
+            return Present((f"{self.path} is not JSON: {error}",)), None
         if isinstance(answer, dict) and "code" in answer and "msg" in answer:
             # Errors come where answers do, and whoever keeps what came keeps them too.
-            return Present((f"ADD failed, and {self.path} holds what it said: {answer['msg']}",))
-        done = self._call(kernel, "CHECK", SOURCE, {"prevResult": answer})
-        return Present() if done.code == 0 else Present((f"CHECK says: {_said(done)}",))
+            return Present((f"ADD failed, and {self.path} holds what it said: {answer['msg']}",)), None
+        return None, answer
 
     def _find_foreign(self, info: FileInfo) -> Foreign | None:
         if info.kind == "file":
@@ -82,7 +94,8 @@ class GuestNetwork(Value):
         answered = kernel.files(self.node.name).info(self.path) is not None
         if answered or isinstance(self._observe_without_answer(kernel), Present):
             self.revert(kernel)
-        done = self._call(kernel, "ADD", f"{BIN_FOLDER}/{SOURCE.rpartition('/')[2]}", {})
+        plugin = f"{BIN_FOLDER}/{SOURCE.rpartition('/')[2]}"
+        done = kernel.programs(self.node.place).run(*self._asking("ADD", plugin, {}))
         if done.code != 0:
             raise KernelRefused(
                 f"the plug-in did not give {self.guest.name} a network: {_said(done)}", "labctl cni show"
@@ -94,7 +107,7 @@ class GuestNetwork(Value):
         info = kernel.files(self.node.name).info(self.path)
         if info and self._find_foreign(info):
             return
-        done = self._call(kernel, "DEL", SOURCE, {})
+        done = kernel.programs(self.node.place).run(*self._asking("DEL", SOURCE, {}))
         if done.code != 0:
             raise KernelRefused(f"the plug-in could not take the network of {self.guest.name} away: {_said(done)}")
         self._forget_neighbour(kernel)
@@ -110,13 +123,11 @@ class GuestNetwork(Value):
         for address in addresses:
             kernel.net(self.node.place).forget_neighbour(address)
 
-    def _call(self, kernel: Kernel, command: str, plugin: str, beside: dict[str, Any]) -> Completed:
-        """Call the plug-in with the network's own configuration: what a learner wrote there shows as its drift."""
+    def _asking(self, command: str, plugin: str, beside: dict[str, Any]) -> tuple[tuple[str, ...], str]:
+        """How the plug-in is called, with the network's own configuration: what a learner wrote shows as its drift."""
         wanted = self._configuration.wanted
         one = {"cniVersion": wanted["cniVersion"], "name": wanted["name"], **wanted["plugins"][0], **beside}
-        argv = ("env", *self._variables(command), plugin)
-        programs = kernel.programs(self.node.place)
-        return (programs.look if command == "CHECK" else programs.run)(argv, json.dumps(one))
+        return ("env", *self._variables(command), plugin), json.dumps(one)
 
     def _variables(self, command: str) -> tuple[str, ...]:
         told = {
