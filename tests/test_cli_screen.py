@@ -150,6 +150,19 @@ def test_every_lesson_reads_well_in_a_pipe(home: Path, number: int) -> None:
 
 
 @pytest.mark.machine
+def test_the_hints_before_stand_above_the_next_one(home: Path) -> None:
+    assert run_labctl(home, "up").code == 0
+    first, second, third, again = (run_labctl(home, "hint", "3").out for _ in range(4))
+    assert run_labctl(home, "down").code == 0
+    assert first.startswith("1 of 3: ")
+    assert second.startswith(f"{first}2 of 3: ")
+    assert third.startswith(f"{second}3 of 3: ")
+    assert third.endswith("that is the last one; the commands: labctl step 3 --commands\n")
+    assert again == third
+    assert max(map(len, third.splitlines())) <= 80
+
+
+@pytest.mark.machine
 def test_the_next_step_is_the_learners_own(lab: LabUnderTest) -> None:
     assert lab.labctl("status").out.endswith("next: labctl step 0\n")
     lab.apply(range(7), nodes=(lab.lab.node("master"),))

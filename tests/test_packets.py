@@ -228,6 +228,23 @@ def test_a_conversation_that_does_not_come_about_is_empty(scene: Scene) -> None:
     assert scene.order("converse", silent, mute, refused, unrouted, dropped) == [""] * 5
 
 
+_SLOW = """
+import os, socket, sys, time
+server = socket.create_server(("10.0.0.1", 5000))
+os.write(int(sys.argv[1]), b"ready\\n")
+os.close(int(sys.argv[1]))
+caller, _ = server.accept()
+time.sleep(1)
+caller.sendall(b"late\\n")
+"""
+
+
+def test_who_is_connected_may_be_slow_to_answer(scene: Scene) -> None:
+    """On a busy machine the other end may not get its turn for longer than a packet takes: that is no silence."""
+    assert scene.order("start", "host", sys.executable, "-c", _SLOW, "{fd}") == "ready\n"
+    assert scene.order("converse", ("a", "10.0.0.1", 5000), ("a", "10.0.0.9", 5000)) == ["late", ""]
+
+
 def test_a_conversation_that_proves_nothing_is_an_error(scene: Scene) -> None:
     scene.serve("host", "10.0.0.1")
     scene.run("host", "iptables -A INPUT -d 203.0.113.10 -j DROP")

@@ -28,7 +28,7 @@ def hint(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
-    """Give one hint more for a step, from a nudge to nearly the answer.
+    """Give one hint more for a step, from a nudge to nearly the answer; those before stand above it.
 
     Reports tell which hints were shown before the step held.
 
@@ -42,14 +42,19 @@ def hint(
     hints = lesson.step.hints
     number = min(_shown(session, lesson, at) + 1, len(hints))
     record_hint(session, (lesson,), (at,), f"hint {number}")
-    text = lesson_as_called(hints[number - 1])
+    texts = [lesson_as_called(each) for each in hints[:number]]
     if as_json:
-        body = {"schema": 1, "step": step, "node": where(lesson, at), "number": number, "of": len(hints), "hint": text}
+        at_node = where(lesson, at)
+        body = {"schema": 1, "step": step, "node": at_node, "number": number, "of": len(hints), "hint": texts[-1]}
         print(json.dumps(body, indent=1))
         return
-    print(f"{number} of {len(hints)}: {text}")
+    from labctl.cli.screen.page import Screen
+
+    screen = Screen()
+    for count, text in enumerate(texts, 1):
+        screen.say(f"{count} of {len(hints)}: {text}", "" if count == number else "dim", hang=8)
     if number == len(hints):
-        print(as_called(f"that is the last one; the commands: labctl step {step} --commands"))
+        screen.say(as_called(f"that is the last one; the commands: labctl step {step} --commands"))
 
 
 def _shown(session: Session, lesson: Lesson, node: Node) -> int:

@@ -65,7 +65,7 @@ class Runner:
                     self._finish(lesson, changed)
             if len(plans) > 1:
                 failed = next(node.name for node in plans if node not in changed)
-                stands = f"; step {lesson.number} on {', '.join(node.name for node in changed)} stands"
+                stands = f"; done before, step {lesson.number} on {', '.join(node.name for node in changed)} stands"
                 error.what = f"on {failed}: {error.what}{stands if changed else ''}"
             raise
         return self._finish(lesson, changed)

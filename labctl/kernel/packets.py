@@ -3,7 +3,8 @@
 A "no" must be true. Silence counts only when a control ping, sent after the wait, was answered. Each ask has a fresh
 ICMP id (or source port), because a flow that conntrack saw before a fix never recovers. ARP entries that remember an
 earlier failure are forgotten first, because one delays the next, right packet by 1 s. All namespaces of the machine
-share one table of ARP entries (1,024 unless set otherwise): when it overflowed meanwhile, silence means nothing.
+share one table of ARP entries (1,024 unless set otherwise): when it overflowed meanwhile, silence means nothing. And a
+connection that came about is no silence: who answers on a busy machine gets two seconds more.
 """
 
 from __future__ import annotations
@@ -144,6 +145,7 @@ class SidePackets:
             talks.listen_while_busy(_CONNECT)
             if talks.open:
                 doubt = self._outwait(talks, overflows)
+                talks.hear_out_connected(_PATIENCE)
                 self._forget_unanswered(places)
                 for number in talks.open if doubt else ():
                     talks.heard[number] = KernelRefused(f"{batch[number][1]} said nothing, but {doubt}")

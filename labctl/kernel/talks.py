@@ -30,6 +30,8 @@ _PORTS_A_SECOND = 240
 _TRIES = 16
 # Closed so (socket(7), SO_LINGER), a connection ends at once, and conntrack forgets it after 10 s in place of 120.
 _ABRUPT = struct.pack("ii", 1, 0)
+_BETWEEN_LOOKS = 0.050
+_TCP_ESTABLISHED = 1  # tcp_info's state, tcp_states.h
 
 
 class Talks(Listener):
@@ -87,6 +89,14 @@ class Talks(Listener):
             left = len(self.open)
             self.listen(seconds)
 
+    def hear_out_connected(self, seconds: float) -> None:
+        """Listen for so long at most to those that are connected: packets come through, and who answers is slow."""
+        end = monotonic() + seconds
+        while any(_is_connected(talk) for number, talk, _ in self._talks.values() if number in self.open):
+            if monotonic() > end:
+                return
+            self.listen(_BETWEEN_LOOKS)
+
     def read(self, descriptor: int) -> None:
         """Say what is to be said, then take in what comes; a refusal or a reset ends the talk."""
         _, talk, heard = self._talks[descriptor]
@@ -116,3 +126,7 @@ class Talks(Listener):
         self.heard[number] = Heard(heard.decode(errors="replace"), why, refused=error == ECONNREFUSED)
         self.open.discard(number)
         self.poll.unregister(descriptor)  # or else its end would be reported again and again
+
+
+def _is_connected(talk: socket.socket) -> bool:
+    return talk.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_ESTABLISHED

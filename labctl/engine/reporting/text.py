@@ -1,7 +1,8 @@
-"""A report as text: plain, at most a hundred columns wide."""
+"""A report as text: plain; its sentences are at most eighty columns wide."""
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from labctl.engine.report import Outcome
@@ -10,6 +11,7 @@ from labctl.engine.reporting.account import LOOKED_UP, NO_WORLD, TOLD, spell_out
 if TYPE_CHECKING:
     from labctl.engine.reporting.account import Account
 
+_WIDTH = 80
 _HEADINGS = ("step", "on", "now", "first held (UTC)", "by", "tries", "help")
 
 
@@ -18,8 +20,8 @@ def spell_text(account: Account) -> str:
     lines = [f"labctl report: {account.who or 'nobody named'}", f"made {spell_time(account.made)} UTC"]
     if account.seed:
         lines.append(f"plan drawn from the seed {account.seed}")
-    lines += ["", f"now: {LOOKED_UP}" if account.up else NO_WORLD]
-    lines += [f"first held, by, tries, help: {TOLD}", ""]
+    sentences = (f"now: {LOOKED_UP}" if account.up else NO_WORLD, f"first held, by, tries, help: {TOLD}")
+    lines += ["", *(line for each in sentences for line in wrap(each, _WIDTH, subsequent_indent="  ")), ""]
     rows = [
         (
             str(row.step),
