@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,9 +36,7 @@ def test_law_9_the_demo_leaves_the_machine_as_it_was(home: Path) -> None:
     said = run_labctl(home, "demo")
     assert said.code == 0, said
     assert f"{len(STEPS)} of {len(STEPS)} as claimed" in said.out
-    # What it shows can be typed on the first node: what is another's is sent there, and no variable is filled twice.
-    assert "\nlabctl exec worker -- sudo iptables-restore" in said.out
-    assert said.out.count("\nCHAIN_B_HTTP=") == 1
+    assert re.search(r"\n  … and \d+ lines more: labctl step 9 --commands\n", said.out)
     assert differences(before, _look()) == []
 
 
