@@ -19,7 +19,7 @@ PLUGIN = "labnet"
 RESULTS_FOLDER = "/var/lib/cni/results"
 """Where a node keeps what its plug-in answered, as libcni has it."""
 
-ASK_FAST = ("-T5", "--max-retries", "0", "--min-rate", "5000", "--max-rtt-timeout", "100ms")
+ASK_FAST = ("-T5", "--max-retries", "0", "--min-rate", "20000", "--max-rtt-timeout", "100ms")
 """How nmap asks who is at an address, on the Ethernet of one machine: a silent /24 costs one wait of a tenth of a
 second, where it would be seconds (nmap(1), TIMING AND PERFORMANCE; measured)."""
 
