@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _PAUSE_SECONDS = 6.0
 # Nobody reads the rules of a Service as they fly past.
-_MOST_LINES = 30
+_MOST_LINES, _FIRST_LINES = 50, 30
 
 
 @dataclass
@@ -118,8 +118,9 @@ def _show_commands(screen: Screen, survey: Survey, lesson: Lesson, node: Node) -
     resources = resources_of(lesson, survey.lab, node)
     first = [each for each in resources if getattr(each, "container", node.containers[0]) == node.containers[0]]
     lines = render_script(do_statements(first, "notes", node.name)).splitlines()
-    screen.commands("\n".join(lines[:_MOST_LINES]))
-    if left := lines[_MOST_LINES:]:
+    shown = len(lines) if len(lines) <= _MOST_LINES else _FIRST_LINES
+    screen.commands("\n".join(lines[:shown]))
+    if left := lines[shown:]:
         more = as_called(f"labctl step {lesson.number} --commands")
         screen.say(f"… and {len(left)} lines more: {more}", "dim", indent=2)
     own = [f"container {each.name}" for each in node.containers[1:]] if len(first) < len(resources) else []
@@ -131,12 +132,12 @@ def _show_commands(screen: Screen, survey: Survey, lesson: Lesson, node: Node) -
 
 def _summary(screen: Screen, rows: list[_Row], seconds: float) -> None:
     screen.say()
-    screen.line(f"{'step':<46}{'nodes':<16}{'time':>7}  answers as claimed", "bold")
+    screen.line(f"{'step':<38}{'nodes':<16}{'time':>7}  as claimed", "bold")
     for row in rows:
-        title = shorten(f"{row.lesson.number:>2}  {row.lesson.title}", 44)
+        title = shorten(f"{row.lesson.number:>2}  {row.lesson.title}", 36)
         nodes = ", ".join(report.node for report in row.reports)
-        said = f"{'yes' if row.as_claimed else 'NO'} ({row.claims})"
-        line = f"{title:<46}{nodes:<16}{row.seconds * 1000:>4.0f} ms  {said}"
+        said = f"{'yes' if row.as_claimed else 'NO'} ({row.claims} answers)"
+        line = f"{title:<38}{nodes:<16}{row.seconds * 1000:>4.0f} ms  {said}"
         screen.line(line, "" if row.as_claimed else "bold red")
     fine = sum(row.as_claimed for row in rows)
     style = "bold green" if fine == len(rows) else "bold red"
