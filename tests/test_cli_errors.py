@@ -100,6 +100,17 @@ def test_a_missing_step_is_named_and_the_hint_does_it(lab: LabUnderTest) -> None
     assert lab.labctl("step", "0-1", "--verify", "--node", "all").code == 0
 
 
+def test_an_undo_that_is_refused_on_one_node_changes_nothing_on_another(lab: LabUnderTest) -> None:
+    lab.apply((0,))
+    lab.apply((1,), nodes=lab.lab.nodes[:1])
+    before = lab.snapshot()
+    hint = _expect(
+        lab.labctl("step", "0", "--undo", "--node", "all"), 3, "step 1 stands on master", "nothing was changed"
+    )
+    assert lab.snapshot() == before
+    assert _run_hint(lab, hint.removeprefix("undo all of it: ")).code == 0
+
+
 def test_with_needed_does_the_earlier_steps(lab: LabUnderTest) -> None:
     assert lab.labctl("step", "8", "--apply", "--with-needed").code == 0
     assert lab.labctl("step", "8", "--verify").code == 0

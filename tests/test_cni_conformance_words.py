@@ -91,7 +91,7 @@ def _snapshot(links: dict[str, str], rules: list[str], files: dict[str, str]) ->
     [
         (0, False, "exit code 0"),
         (124, False, "no end within 10 seconds"),
-        (-9, False, "output without end, upon which it was killed"),
+        (-9, False, "an end by signal 9, by which labctl ends output without end, too"),
         (-9, True, "nothing more: it was killed in the middle, on purpose"),
         (-11, False, "an end by signal 11"),
         (139, False, "exit code 139"),

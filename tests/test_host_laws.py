@@ -102,6 +102,17 @@ def test_law_5_the_printed_commands_do_and_undo_the_same(kept: HostUnderTest, di
     kept.with_lab(walk)
 
 
+def test_law_5_undo_by_the_printed_commands_leaves_folders_that_were_there(kept: HostUnderTest) -> None:
+    """Empty ones too: nothing of the commands can tell whose they are."""
+    kept.type("mkdir /var/lib/cni/results")
+    kept.labctl("up")
+    kept.labctl("step", "0-4", "--apply", code=None)
+    said = kept.labctl("step", "0-4", "--undo", "--via", "shell")
+    assert "$ sudo brctl delbr cni0\n" in said.out
+    kept.labctl("down")
+    kept.type("rmdir /var/lib/cni/results")
+
+
 # The machine of this test has no sudo that would work in it: its root is nobody's outside.
 _SUDO = 'sudo() { "$@"; }\nexport -f sudo\n'
 

@@ -16,8 +16,6 @@ from tests.lab_under_test import ROOT, STEPS, LabUnderTest, Said, run_labctl
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.lab_under_test import LabUnderTest
-
 SCHEMAS = ROOT / "docs/schemas"
 _LAB = read_lab(spread(None, None))
 # Each step, and where it is: on every node, or once for the whole lab.

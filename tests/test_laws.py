@@ -120,10 +120,21 @@ def test_law_5_via_shell_runs_the_printed_commands(lab: LabUnderTest, number: in
     said = lab.labctl("step", str(number), "--undo", "--node", "all", "--via", "shell")
     assert said.code == 0, said
     assert "$ " in said.out
-    assert "in place" not in said.out
+    assert "is not as the commands make it" not in said.out
     assert lab.snapshot() == before
     lab.apply((number,))
     assert lab.snapshot() == typed
+
+
+def test_law_5_via_shell_undoes_what_a_runtime_has_mounted(lab: LabUnderTest) -> None:
+    """`ip netns add` mounts the folder of step 2 on itself, and leaves it so."""
+    lab.apply((0, 1), nodes=lab.lab.nodes[:1])
+    before = lab.snapshot()
+    lab.apply((2,), nodes=lab.lab.nodes[:1])
+    assert lab.type("master", "ip netns add x && ip netns del x").code == 0
+    said = lab.labctl("step", "2", "--undo", "--via", "shell")
+    assert said.code == 0, said
+    assert lab.snapshot() == before
 
 
 @pytest.mark.anybody

@@ -220,17 +220,17 @@ def test_programs_are_asked_side_by_side_and_one_that_fails_is_no_other_ones_fau
     # Each of the two waits for what only the other says: one after the other, the first would wait for ever.
     pipes = "mkfifo -m 600 /tmp/one /tmp/two 2>/dev/null || true; "
     asks = [
-        (a, ("bash", "-c", pipes + "echo 1 >/tmp/one; cat /tmp/two"), ""),
+        (a, ("bash", "-c", pipes + "cat; echo 1 >/tmp/one; cat /tmp/two"), "a\n"),
         (worker, ("no-such-tool",), ""),
         (Place("master", "nobody"), ("true",), ""),
-        (a, ("bash", "-c", pipes + "cat /tmp/one; echo 2 >/tmp/two"), ""),
+        (a, ("bash", "-c", pipes + "cat; cat /tmp/one; echo 2 >/tmp/two"), "b\n"),
     ]
     first, tool, place, last = lab.kernel.look_all(asks)
     assert isinstance(tool, ToolMissing)
     assert isinstance(place, KernelRefused)
     assert isinstance(first, Completed)
     assert isinstance(last, Completed)
-    assert (first.out, last.out) == ("2\n", "1\n")
+    assert (first.out, last.out) == ("a\n2\n", "b\n1\n")
 
 
 def test_what_was_looked_at_ahead_is_not_run_again(lab: LabUnderTest) -> None:

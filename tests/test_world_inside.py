@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,9 @@ def test_a_checkout_in_a_hidden_place_works_inside(home: Path, where: str) -> No
 
 def test_the_checkout_that_made_the_world_is_seen_in_it(lab: LabUnderTest) -> None:
     assert own_code.is_seen_in(lab.world.record)
+    # A learner is root there, and may mount something over it on one node.
+    assert lab.type("worker", f"mount -t tmpfs mine {shlex.quote(str(ROOT))}").code == 0
+    assert not own_code.is_seen_in(lab.world.record)
 
 
 @pytest.mark.anybody

@@ -132,14 +132,16 @@ class Run:
         return 0
 
     def _undo_each(self, undoer: Undoer, survey: Survey) -> None:
+        pairs = tuple(self._pairs(survey))[::-1]
         try:
-            for lesson, node in reversed(list(self._pairs(survey))):
-                undoer.undo(lesson, node)
+            for lesson, node in pairs:  # all before the first is undone: refused, nothing has been changed
+                undoer.refuse_below(lesson, node, self._lessons[-1].number)
         except MissingStep as error:
             # The step below which it is refused is only one of those that were asked for.
-            at = self._at()
-            error.hint = f"undo all of it: labctl step {self._lessons[0].number} --undo --cascade{at}"
+            error.hint = f"undo all of it: labctl step {self._lessons[0].number} --undo --cascade{self._at()}"
             raise
+        for lesson, node in pairs:
+            undoer.undo(lesson, node)
 
     def _at(self) -> str:
         name = self._nodes[0].name if len(self._nodes) == 1 else "all"

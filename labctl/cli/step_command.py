@@ -176,7 +176,7 @@ def _explain(session: Session, lessons: tuple[Lesson, ...], node: Node, *, answe
         screen.markdown(text)
         if not answer:
             screen.say()
-            screen.hint(f"labctl step {lesson.number} --commands prints the commands for all containers", indent=0)
+            screen.hint(f"labctl step {lesson.number} --commands prints all that there is to type", indent=0)
             screen.hint(f"labctl step {lesson.number} --explain --answer shows the answer", indent=0)
 
 

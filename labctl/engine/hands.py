@@ -88,7 +88,10 @@ class ShellHands:
     def unmake(self, resource: Resource, seen: Seen, node: Node) -> None:
         """Take it away by its commands."""
         plain = isinstance(seen, Present) and not seen.drift and (seen.as_printed or not seen.note)
-        if plain and not (isinstance(resource, HasBystanders) and resource.bystanders(own_view(self._kernel))):
+        if isinstance(seen, Present) and seen.shared:
+            # On a real machine it may have been there before, and the commands do not know.
+            self._listener(Typing(f"# {resource.key} may be others' too: it goes only if nothing else is in it"))
+        elif plain and not (isinstance(resource, HasBystanders) and resource.bystanders(own_view(self._kernel))):
             self._run(undo_statements((resource,), self._dialect, node.name), node.place)
         else:
             self._listener(Typing(f"# {resource.key} is not as the commands make it; it is taken away in place"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from labctl.model.lab import Lab, Node
-    from labctl.model.ports import Kernel
+    from labctl.model.ports import Kernel, ProgramLook
     from labctl.model.probe import Probe
     from labctl.model.resource import Resource
     from labctl.model.step import Lesson
@@ -60,10 +60,13 @@ class Survey:
         """Have the programs that have to look at these run side by side: each is mostly a process that starts."""
         new = [(lesson, node) for lesson, node in steps if (lesson.number, where(lesson, node)) not in self._seen]
         resources = [each for lesson, node in new for each in resources_of(lesson, self.lab, node)]
-        looks = [each for each in resources if isinstance(each, LooksByProgram)]
-        # What cannot be asked yet says so itself when its turn comes.
+        asks: list[ProgramLook] = []
+        for each in resources:
+            # What cannot be asked says so itself when its turn comes.
+            with suppress(KernelRefused):
+                asks += each.program_looks(self.kernel) if isinstance(each, LooksByProgram) else ()
         with suppress(KernelRefused):
-            self.kernel.look_ahead([ask for each in looks for ask in each.program_looks(self.kernel)])
+            self.kernel.look_ahead(asks)
 
     def bare(self, lesson: Lesson, node: Node) -> StepReport:
         """A report without probes."""

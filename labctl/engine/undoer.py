@@ -90,13 +90,14 @@ class Undoer:
             raise KernelRefused(f"not everything could be taken away: {said}", failures[0].hint)
         return report
 
-    def refuse_below(self, lesson: Lesson, node: Node) -> None:
-        """Refuse to pull a step from under a later one.
+    def refuse_below(self, lesson: Lesson, node: Node, last: int | None = None) -> None:
+        """Refuse to pull a step from under a later one; those up to `last` will be undone before it.
 
         Raises:
             MissingStep: a later step stands.
         """
-        later = [number for number in self.survey.course.numbers if number > lesson.number]
+        last = lesson.number if last is None else last
+        later = [number for number in self.survey.course.numbers if number > last]
         for above in self.survey.course.lessons(later):
             at = self.survey.lab.nodes if lesson.step.whole_lab else (node,)
             for each in nodes_of(above, self.survey.lab, at):

@@ -173,7 +173,7 @@ def _count_mounts(point: str) -> int:
     /run/netns of its own under the node's /run.
     """
     # Octal escapes do not occur here.
-    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         fields = [line.split()[:5] for line in file]
     mounts = {number: (parent, root, where) for number, parent, _, root, where in fields}
     below = _mount_of(os.path.dirname(point))

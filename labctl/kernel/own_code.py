@@ -25,14 +25,26 @@ _LAZY = ("pyroute2", "encodings.ascii", "encodings.idna")
 
 
 def is_seen_in(record: WorldRecord) -> bool:
-    """Tell whether what is imported in the world's namespaces would be found there."""
+    """Tell whether what is imported in the world's namespaces would be found there.
+
+    Each host has a tree of its own, in which a person may have mounted something over it.
+    """
     if is_inside():
         return True
-    root = f"/proc/{record.root.outside}/root"
+    hosts = (keeper for place, keeper in record.keepers if "/" not in place)
     packages = find_spec("pyroute2")
-    places = (labctl.__file__, packages and packages.origin, os.__file__)
-    # Without links: the world's would be followed in the machine's own tree.
-    return all(place and Path(root + os.path.realpath(place)).exists() for place in places)
+    places = (labctl.__file__, packages.origin if packages else None, os.__file__)
+    return all(_shows(keeper.outside, place) for keeper in (record.root, *hosts) for place in places)
+
+
+def _shows(pid: int, path: str | None) -> bool:
+    """Tell whether a file is there as it is spelled, and with its links followed: the world's lead elsewhere."""
+    if not path:
+        return False
+    try:
+        return all(Path(f"/proc/{pid}/root{each}").exists() for each in (path, os.path.realpath(path)))
+    except OSError:
+        return False
 
 
 def import_all() -> None:

@@ -67,7 +67,8 @@ class PlacePrograms:
 
     def __init__(self, places: Places, place: Place, marks: Mapping[str, str]) -> None:
         """Run them there; `marks` are in their environment beside what all have."""
-        self._places, self._place, self._environment = places, place, {**ENVIRONMENT, **marks}
+        self._places, self._place, self._marks = places, place, marks
+        self._environment = {**ENVIRONMENT, **marks}
 
     def look(self, argv: Sequence[str], text: str = "") -> Completed:
         """Run one that changes nothing, but not for ever."""
@@ -83,7 +84,7 @@ class PlacePrograms:
         """Run one with an environment and a time of its own."""
         self._places.go_to_start(self._place)
         try:
-            return talk(argv, text, dict(environment), seconds=seconds)
+            return talk(argv, text, {**dict(environment), **self._marks}, seconds=seconds)
         except TimeoutError:
             return None
         except OSError as error:

@@ -14,7 +14,7 @@ from labctl.model.values import Completed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Self
+    from typing import IO, Self
 
 _CHUNK = 1 << 16
 _MOST = 1 << 26
@@ -48,7 +48,14 @@ class Talk:
         self._process = subprocess.Popen(
             list(argv), stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env=dict(environment), start_new_session=True
         )
-        self._text, self._most = text.encode(), most
+        self._left, self._most = memoryview(text.encode()), most
+        self._begin_to_tell()
+
+    def _begin_to_tell(self) -> None:
+        """Tell what the pipe takes: a program that waits for the end of its input need not wait for `finish`."""
+        assert self._process.stdin is not None  # noqa: S101 (a pipe, and mypy cannot know)
+        os.set_blocking(self._process.stdin.fileno(), False)
+        self._left = tell(self._process.stdin, self._left)
 
     def finish(self, seconds: float | None = None) -> Completed:
         """Listen until it ends.
@@ -56,18 +63,31 @@ class Talk:
         Raises:
             TimeoutError: as `talk`.
         """
-        with self._process as process, _Conversation(process, self._text, self._most) as conversation:
+        with self._process as process, _Conversation(process, self._left, self._most) as conversation:
             conversation.hold(seconds)
             code = process.wait()
             return Completed(code, *(bytes(said).decode("utf-8", "replace") for said in conversation.said))
 
 
+def tell(stream: IO[bytes], left: memoryview) -> memoryview:
+    """Write what a pipe takes now, and close it if that was all; give what is left."""
+    try:
+        left = left[os.write(stream.fileno(), left[:_CHUNK]) :] if left else left
+    except BlockingIOError:
+        return left
+    except BrokenPipeError:
+        left = left[:0]
+    if not left:
+        stream.close()
+    return left
+
+
 class _Conversation:
     """The three streams of a program, and its end."""
 
-    def __init__(self, process: subprocess.Popen[bytes], text: bytes, most: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], left: memoryview, most: int) -> None:
         self.said = (bytearray(), bytearray())
-        self._process, self._left, self._most = process, memoryview(text), most
+        self._process, self._left, self._most = process, left, most
         self._end = os.pidfd_open(process.pid)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._end, selectors.EVENT_READ)
@@ -77,8 +97,9 @@ class _Conversation:
             (process.stderr, selectors.EVENT_READ, self.said[1]),
         ):
             assert stream is not None  # noqa: S101 (all three are pipes, and mypy cannot know)
-            os.set_blocking(stream.fileno(), False)
-            self._selector.register(stream, events, where)
+            if not stream.closed:  # all was told already
+                os.set_blocking(stream.fileno(), False)
+                self._selector.register(stream, events, where)
 
     def __enter__(self) -> Self:
         return self
@@ -109,13 +130,10 @@ class _Conversation:
 
     def _tell(self) -> None:
         assert self._process.stdin is not None  # noqa: S101 (as above)
-        try:
-            self._left = self._left[os.write(self._process.stdin.fileno(), self._left[:_CHUNK]) :]
-        except BrokenPipeError:
-            self._left = self._left[:0]
-        if not self._left:
-            self._selector.unregister(self._process.stdin)
-            self._process.stdin.close()
+        descriptor = self._process.stdin.fileno()
+        self._left = tell(self._process.stdin, self._left)
+        if self._process.stdin.closed:
+            self._selector.unregister(descriptor)
 
     def _hear(self, stream: int, said: bytearray) -> bool:
         """Take a piece; False if there is none (now, or any more), or no room for it."""

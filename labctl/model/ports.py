@@ -158,10 +158,10 @@ class Programs(Runs, Protocol):
     def call(
         self, argv: Sequence[str], text: str, environment: Sequence[tuple[str, str]], seconds: float
     ) -> Completed | None:
-        """Run one with this environment and nothing else in it; `argv[0]` is a path.
+        """Run one with this environment, and nothing else in it but the world's mark, where it has one.
 
-        None if it took longer than so many seconds: it was killed, with all that it had started. One that is not there
-        ends with 127, one that cannot be run with 126.
+        `argv[0]` is a path. None if it took longer than so many seconds: it was killed, and what is in its process
+        group. One that is not there ends with 127, one that cannot be run with 126.
         """
 
     def start(self, argv: Sequence[str], protocol: str, port: int) -> None:

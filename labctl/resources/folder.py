@@ -35,8 +35,7 @@ class Folder(Value):
         if info.kind != "folder":
             return Foreign(f"{self.path} on {self.node} is a {info.kind}, not a folder")
         names = kernel.files(self.node).names(self.path)
-        note = f"{self.path} on {self.node} holds {', '.join(names[:5])}" if names else ""
-        return Present(note=note, shared=True, as_printed=True)
+        return Present(note=f"{self.path} on {self.node} holds {', '.join(names[:5])}" if names else "", shared=True)
 
     def apply(self, kernel: Kernel) -> None:
         """Make it."""

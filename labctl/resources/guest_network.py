@@ -69,7 +69,7 @@ class GuestNetwork(Value):
             return Present((f"{self.path} is empty: the plug-in was not called, or said nothing",)), None
         try:
             answer = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return Present((f"{self.path} is not JSON: {error}",)), None
         if isinstance(answer, dict) and "code" in answer and "msg" in answer:
             # Errors come where answers do, and whoever keeps what came keeps them too.

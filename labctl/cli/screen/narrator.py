@@ -54,7 +54,8 @@ class Narrator:
                 is_comment = command.startswith("#")
                 screen.line(f"  {command}" if is_comment else f"  $ {command}", "dim" if is_comment else "bold")
             case Did(resource, action):
-                again = ", for what was mended above had taken it away" if resource.key in self._kept else ""
+                is_again = action == "create" and resource.key in self._kept
+                again = ", for what was mended above had taken it away" if is_again else ""
                 screen.item("+" if action != "revert" else "-", f"{resource.key}: {_VERBS[action]}{again}")
             case TookBack(resource, error):
                 screen.item("-", f"{resource.key}: {error or 'taken back'}", "yellow")

@@ -92,7 +92,7 @@ class Answer:
             return "nothing more: it was killed in the middle, on purpose"
         ends = {
             TIMED_OUT: f"no end within {self.seconds:g} seconds",
-            KILLED: "output without end, upon which it was killed",
+            KILLED: "an end by signal 9, by which labctl ends output without end, too",
         }
         return ends.get(self.code, f"exit code {self.code}" if self.code >= 0 else f"an end by signal {-self.code}")
 

@@ -54,10 +54,10 @@ def _kill(bench: Bench, network: Network, seconds: float) -> _Killed:
 
 
 def _kills(bench: Bench, network: Network, count: int) -> Iterator[_Killed]:
-    """ADDs that are killed: one at once, before it did anything, then so many later and later, up to one that ended.
+    """ADDs that are killed: one as soon as it runs, then so many later and later, up to one that ended by itself.
 
-    How long an ADD takes is measured once, and the machine may be busier or less so after that. So it goes on to the
-    end however long that takes, and begins again in smaller steps where the end came too early.
+    How long an ADD takes is measured once, and the machine may be busier or less so after that. So it goes on beyond
+    that, some three times as long at most, and begins again in smaller steps where the end came too early.
     """
     step = _seconds(bench, network) / (count + 1)
     yield _kill(bench, network, 0)

@@ -25,7 +25,7 @@ _SECONDS = 5
 _LOWEST = "02:00:00:00:00:01"
 _HIGH = ("fe:ff:ff:ff:ff:f1", "fe:ff:ff:ff:ff:f2", "fe:ff:ff:ff:ff:f3")
 # Not so an error, which has the number too: `From 10.1.0.1 icmp_seq=3 Destination Host Unreachable`.
-_ANSWERED = re.compile(r"^\d+ bytes from .* icmp_seq=(\d+) ", re.MULTILINE)
+_ANSWERED = re.compile(r"^\d+ bytes from .* (?:icmp_)?seq=(\d+) ", re.MULTILINE)
 _COUNTED = re.compile(r"(\d+) packets transmitted")
 
 
