@@ -20,7 +20,7 @@ from labctl.kernel.local import LocalKernel
 from labctl.model.lab import VPC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from labctl.model.lab import Lab, Place
     from labctl.model.ports import Kernel
@@ -112,6 +112,9 @@ class FaultyKernel:
     @property
     def cloud(self) -> Any:  # noqa: ANN401 (the port `Cloud`)
         return _Door(self.fault, "cloud", "", self._real.cloud)
+
+    def start_all(self, asks: Sequence[tuple[Any, ...]]) -> None:
+        self.fault.call(f"start_all({asks})", lambda: self._real.start_all(asks))
 
     def setting(self, place: Place, name: str) -> str | None:
         return self._settings[name] if name in self._settings else self._real.setting(place, name)

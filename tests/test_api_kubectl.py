@@ -173,9 +173,13 @@ def test_what_is_not_there_or_not_allowed_is_said_in_the_api_servers_words(clust
 
 
 def test_a_watch_prints_what_changes(cluster: Cluster) -> None:
-    """The one who watches ends when my-pod has an address again: no time is waited for."""
+    """The one who watches ends when my-pod has an address again: no time is waited for.
+
+    It is chosen by a selector: of a pod that is named, kubectl lets the first event fall, whatever that says.
+    """
     script = (
-        "timeout 30 kubectl --context=lab get pods my-pod --watch -o wide --no-headers >/tmp/watched & watcher=$!; "
+        "timeout 30 kubectl --context=lab get pods --field-selector metadata.name=my-pod --watch -o wide --no-headers "
+        ">/tmp/watched & watcher=$!; "
         "until grep -q my-pod /tmp/watched; do sleep 0.05; done; "
         "address=$(ip -n my-pod -br addr show dev eth0 | awk '{print $3}'); ip -n my-pod addr flush dev eth0; "
         "until grep -q '0/1' /tmp/watched; do sleep 0.05; done; "

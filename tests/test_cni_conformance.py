@@ -151,7 +151,7 @@ def test_a_plugin_that_never_ends_is_not_waited_for_for_ever(home: Path, tmp_pat
 def test_a_plugin_that_prints_without_end_is_ended(home: Path, tmp_path: Path, stream: str) -> None:
     verdicts = try_plugin(home, _write(tmp_path, f"exec yes text >&{stream}"), "VER-01,ERR-55")
     assert ids(verdicts, "fail") == {"VER-01", "ERR-55"}
-    assert all("output without end, upon which it was killed" in each.why for each in verdicts)
+    assert all("labctl ends output without end" in each.why for each in verdicts)
 
 
 def test_what_a_plugin_leaves_running_is_not_waited_for(home: Path, tmp_path: Path) -> None:

@@ -105,6 +105,22 @@ def test_one_that_ends_says_why_and_one_that_is_not_installed_is_named(lab: LabU
         replace(ON_NODE, argv=("no-such-program",)).apply(lab.kernel)
 
 
+def test_several_start_side_by_side_and_one_that_ends_does_not_keep_the_others_from_it(lab: LabUnderTest) -> None:
+    """The first waits for what only the last says: one after the other, it would never listen."""
+    pipe = "mkfifo /tmp/turn 2>/dev/null || true; "
+    waits = ("bash", "-c", f"{pipe} read _ </tmp/turn; exec serve-hostname node 8080")
+    says = ("bash", "-c", f"{pipe} echo >/tmp/turn; exec serve-hostname a 80")
+    ends = ("bash", "-c", "echo 'I had enough' >&2; exit 1")
+    lab.kernel.net(IN_A.place).set_up("lo")
+    with pytest.raises(KernelRefused, match="bash ended before it listened on tcp 8081: I had enough"):
+        lab.kernel.start_all(
+            [(ON_NODE.place, waits, "tcp", 8080), (ON_NODE.place, ends, "tcp", 8081), (IN_A.place, says, "tcp", 80)]
+        )
+    assert [each.observe(lab.kernel) for each in (ON_NODE, IN_A)] == [Present(), Present()]
+    with pytest.raises(ToolMissing, match="no-such-server"):
+        lab.kernel.start_all([(ON_NODE.place, ("no-such-server",), "tcp", 8082)])
+
+
 def test_in_a_container_that_is_not_there_it_is_absent(lab: LabUnderTest) -> None:
     server = replace(IN_A, place=Place("master", "nobody"))
     assert isinstance(server.observe(lab.kernel), Absent)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shlex
 from ipaddress import ip_network
+from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
 from labctl.engine.events import Typing
 from labctl.engine.script import do_statements, undo_statements
 from labctl.errors import KernelRefused
-from labctl.model.resource import Action, AsksRange, HasBystanders, Present, own_view
+from labctl.model.resource import Action, AsksRange, HasBystanders, Present, StartsProgram, own_view
 from labctl.model.shell import Assign, Capture, Statement, render_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from labctl.engine.events import Listener
+    from labctl.engine.planner import Item
     from labctl.model.lab import Node, Place
     from labctl.model.ports import Kernel
     from labctl.model.resource import Resource, Seen
@@ -30,8 +32,11 @@ class Hands(Protocol):
     def prepare(self, resources: Iterable[Resource]) -> None:
         """Have side by side what they would each have to wait for when they are made."""
 
-    def make(self, resource: Resource, action: Action, node: Node) -> None:
-        """Create or repair it."""
+    def gather(self, items: Sequence[Item]) -> Iterable[Sequence[Item]]:
+        """Part what is to be done, in its order, into what is done together and what is done alone."""
+
+    def make(self, items: Sequence[Item], node: Node) -> None:
+        """Create or repair what is done together."""
 
     def unmake(self, resource: Resource, seen: Seen, node: Node) -> None:
         """Take it away."""
@@ -52,15 +57,29 @@ class NetlinkHands:
         if len(asks) > 1:
             self._kernel.scan_all(asks)
 
-    def make(self, resource: Resource, action: Action, node: Node) -> None:
-        """Create or repair it."""
-        del action, node  # a resource brings itself from absent or drifted to present
-        resource.apply(self._kernel)
+    def gather(self, items: Sequence[Item]) -> Iterable[Sequence[Item]]:
+        """Programs that are started one after the other are started together: each is mostly waited for."""
+        for is_start, some in groupby(items, _is_start):
+            together = tuple(some)
+            yield from [together] if is_start else [(each,) for each in together]
+
+    def make(self, items: Sequence[Item], node: Node) -> None:
+        """Start several programs, or create or repair one thing."""
+        del node  # a resource knows where it is, and brings itself from absent or drifted to present
+        starts = [each.resource.starts for each in items if isinstance(each.resource, StartsProgram)]
+        if len(items) > 1:
+            self._kernel.start_all(starts)
+        else:
+            items[0].resource.apply(self._kernel)
 
     def unmake(self, resource: Resource, seen: Seen, node: Node) -> None:
         """Take it away."""
         del seen, node
         resource.revert(own_view(self._kernel))
+
+
+def _is_start(item: Item) -> bool:
+    return item.action is Action.CREATE and isinstance(item.resource, StartsProgram)
 
 
 class ShellHands:
@@ -77,13 +96,18 @@ class ShellHands:
     def prepare(self, resources: Iterable[Resource]) -> None:
         """Nothing: each command is typed when its time has come."""
 
-    def make(self, resource: Resource, action: Action, node: Node) -> None:
+    def gather(self, items: Sequence[Item]) -> Iterable[Sequence[Item]]:
+        """One after the other, as a person would."""
+        return [(each,) for each in items]
+
+    def make(self, items: Sequence[Item], node: Node) -> None:
         """Create it by its commands."""
-        if action is Action.REPAIR:
-            self._listener(Typing(f"# {resource.key} is mended in place; the commands only make it anew"))
-            resource.apply(self._kernel)
-        else:
-            self._run(do_statements((resource,), self._dialect, node.name), node.place)
+        for item in items:
+            if item.action is Action.REPAIR:
+                self._listener(Typing(f"# {item.resource.key} is mended in place; the commands only make it anew"))
+                item.resource.apply(self._kernel)
+            else:
+                self._run(do_statements((item.resource,), self._dialect, node.name), node.place)
 
     def unmake(self, resource: Resource, seen: Seen, node: Node) -> None:
         """Take it away by its commands."""

@@ -14,6 +14,8 @@ from labctl.errors import LabError
 from labctl.model.resource import Absent, Action, own_view, state_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from labctl.engine.events import Event, Listener
     from labctl.engine.hands import Hands
     from labctl.engine.look import Survey
@@ -91,8 +93,8 @@ class Runner:
             for _ in range(_ROUNDS):
                 if not plan.pending:
                     break
-                for item in plan.pending:
-                    self._make(item, node)
+                for items in self.hands.gather(plan.pending):
+                    self._make(items, node)
                 self.survey.forget(lesson, node)
                 plan = self._plan(lesson, node)
                 plan.refuse()
@@ -106,12 +108,15 @@ class Runner:
             raise
         return len(self._made)
 
-    def _make(self, item: Item, node: Node) -> None:
-        self.listener(Doing(item.resource, str(item.action)))
-        # Noted before it is done, for half of it may be there when it fails; and once: what was there at first counts.
-        self._made.setdefault(item.resource.key, item)
-        self.hands.make(item.resource, item.action, node)
-        self.listener(Did(item.resource, str(item.action)))
+    def _make(self, items: Sequence[Item], node: Node) -> None:
+        for item in items:
+            self.listener(Doing(item.resource, str(item.action)))
+            # Noted before it is done, for half of it may be there when it fails; and once: what was there at first
+            # counts.
+            self._made.setdefault(item.resource.key, item)
+        self.hands.make(items, node)
+        for item in items:
+            self.listener(Did(item.resource, str(item.action)))
 
     def _take_back(self, error: BaseException) -> None:
         """Undo what this run made, the last first; what was mended cannot be unmended, and is named."""

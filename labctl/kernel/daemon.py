@@ -26,26 +26,44 @@ _BETWEEN_LOOKS = 0.004
 _MOST_SAID = 4096
 
 
-def start(argv: Sequence[str], environment: Mapping[str, str], protocol: str, port: int) -> None:
-    """Start it here, detached, in a session of its own, and wait until a process listens on the port.
+class Starting:
+    """A program that was started here, detached, in a session of its own, and may not listen yet."""
 
-    Raises:
-        FileNotFoundError, PermissionError: there is no such program, or nobody may run it.
-        KernelRefused: it ended, or did not listen in time; then it is ended.
-    """
-    errors = os.memfd_create("labctl")
-    try:
-        pid = _fork_twice(argv, environment, errors)
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], protocol: str, port: int) -> None:
+        """Start it.
+
+        Raises:
+            FileNotFoundError, PermissionError: there is no such program, or nobody may run it.
+        """
+        self._name, self._protocol, self._port = argv[0], protocol, port
+        self._errors = os.memfd_create("labctl")
         try:
-            pidfd = os.pidfd_open(pid)
+            self._pid = _fork_twice(argv, environment, self._errors)
+        except OSError:
+            os.close(self._errors)
+            raise
+
+    def wait(self) -> None:
+        """Wait until a process here listens on the port.
+
+        Raises:
+            KernelRefused: it ended, or did not listen in time; then it is ended.
+        """
+        try:
+            pidfd = os.pidfd_open(self._pid)
             try:
-                _wait_for(argv[0], pidfd, errors, protocol, port)
+                _wait_for(self._name, pidfd, self._errors, self._protocol, self._port)
             finally:
                 os.close(pidfd)
         except ProcessLookupError:  # it has ended, and was reaped before anybody looked
-            raise _ended(argv[0], errors, protocol, port) from None
-    finally:
-        os.close(errors)
+            raise _ended(self._name, self._errors, self._protocol, self._port) from None
+        finally:
+            os.close(self._errors)
+
+
+def start(argv: Sequence[str], environment: Mapping[str, str], protocol: str, port: int) -> None:
+    """Start a program here, and wait until a process listens on the port; raises what both do."""
+    Starting(argv, environment, protocol, port).wait()
 
 
 def end(listener: Listener) -> None:

@@ -14,7 +14,7 @@ from labctl.kernel.cloud import NoCloud, VpcCloud
 from labctl.kernel.files import NodeFiles
 from labctl.kernel.identity import mark_of
 from labctl.kernel.places import Places
-from labctl.kernel.process import PlacePrograms, look_all
+from labctl.kernel.process import PlacePrograms, look_all, start_all
 from labctl.model.lab import INTERNET, VPC, Place
 from labctl.model.values import Completed
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from labctl.kernel.packets import SidePackets
     from labctl.kernel.scan import NodeScanner
     from labctl.model.lab import Lab
-    from labctl.model.ports import Cloud, ProgramLook
+    from labctl.model.ports import Cloud, ProgramLook, ProgramStart
     from labctl.model.values import MachineFacts, Standing
     from labctl.model.world import WorldRecord
 
@@ -89,6 +89,10 @@ class LocalKernel:
 
     def look_ahead(self, asks: Sequence[ProgramLook]) -> None:
         """Nothing: who remembers is at the other end."""
+
+    def start_all(self, asks: Sequence[ProgramStart]) -> None:
+        """Start programs that go on running, side by side."""
+        start_all([(self.programs(place), argv, protocol, port) for place, argv, protocol, port in asks])
 
     def firewall(self, node: str, family: int = 4) -> IptablesFirewall:
         """The packet filter of a node."""

@@ -14,7 +14,7 @@ from labctl.kernel.talk import Talk, talk
 from labctl.model.values import Completed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from labctl.kernel.places import Places
     from labctl.model.lab import Place
@@ -101,11 +101,21 @@ class PlacePrograms:
 
     def start(self, argv: Sequence[str], protocol: str, port: int) -> None:
         """Start one that goes on running, and wait until somebody listens on the port."""
+        self.begin_start(argv, protocol, port)()
+
+    def begin_start(self, argv: Sequence[str], protocol: str, port: int) -> Callable[[], None]:
+        """Start one that goes on running; what is given waits, from there, until somebody listens on the port."""
         self._places.go_to_start(self._place)
         try:
-            daemon.start(argv, self._environment, protocol, port)
+            starting = daemon.Starting(argv, self._environment, protocol, port)
         except (FileNotFoundError, PermissionError):
             raise missing(argv[0]) from None
+
+        def wait() -> None:
+            self._places.go(self._place)
+            starting.wait()
+
+        return wait
 
     def end(self, listener: Listener) -> None:
         """End who listens."""
@@ -119,6 +129,24 @@ class PlacePrograms:
             attend(self._places, self._place, places, port, argv, self._environment)
         except (FileNotFoundError, PermissionError):
             raise missing(argv[0]) from None
+
+
+def start_all(asks: Sequence[tuple[PlacePrograms, Sequence[str], str, int]]) -> None:
+    """Start programs that go on running side by side; each is waited for, and the first that failed is told of then."""
+    failed: list[KernelRefused] = []
+    waits: list[Callable[[], None]] = []
+    for programs, argv, protocol, port in asks:
+        try:
+            waits.append(programs.begin_start(argv, protocol, port))
+        except KernelRefused as refused:
+            failed.append(refused)
+    for wait in waits:
+        try:
+            wait()
+        except KernelRefused as refused:
+            failed.append(refused)
+    if failed:
+        raise failed[0]
 
 
 def look_all(asks: Sequence[tuple[PlacePrograms, Sequence[str], str]]) -> tuple[Completed | KernelRefused, ...]:

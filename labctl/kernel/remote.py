@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from labctl.errors import KernelRefused
     from labctl.model.lab import Place
-    from labctl.model.ports import Cloud, Files, Firewall, Net, Packets, ProgramLook, Programs, Scanner
+    from labctl.model.ports import Cloud, Files, Firewall, Net, Packets, ProgramLook, Programs, ProgramStart, Scanner
     from labctl.model.values import MachineFacts, Standing
 
 Ask: TypeAlias = Callable[[str, tuple[object, ...], str, tuple[object, ...]], Any]
@@ -101,6 +101,10 @@ class RemoteKernel:
             if isinstance(done, Completed):
                 remembered[each][_look_key(each)] = done
 
+    def start_all(self, asks: Sequence[ProgramStart]) -> None:
+        """Start programs that go on running, side by side."""
+        self.ask("", (), "start_all", (tuple(asks),))
+
     def firewall(self, node: str, family: int = 4) -> Firewall:
         """The packet filter of a node."""
         return cast("Firewall", _Door(self, "firewall", (node, family)))
@@ -156,7 +160,7 @@ class RemoteKernel:
         if door == "packets" or method == "look_all":
             return
         self._forget_looks_of_programs()
-        if door == "programs":
+        if door == "programs" or method == "start_all":
             # A program may change anything, packets nothing. What nmap found is kept: a scan serves a whole run.
             self._seen = {key: seen for key, seen in self._seen.items() if key[0] == "scanner"}
         elif door != "net" or method == "delete_link":

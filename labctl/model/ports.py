@@ -285,6 +285,10 @@ ProgramLook: TypeAlias = "tuple[Place, tuple[str, ...], str]"
 """Where a program that changes nothing is run, its words, and its standard input."""
 
 
+ProgramStart: TypeAlias = "tuple[Place, tuple[str, ...], str, int]"
+"""Where a program that goes on running is started, its words, and the protocol and port on which it will listen."""
+
+
 class Kernel(Protocol):
     """All of it, place by place."""
 
@@ -302,6 +306,14 @@ class Kernel(Protocol):
 
     def look_ahead(self, asks: Sequence[ProgramLook]) -> None:
         """Run them so, and remember what they said, as `Programs.look` does, which then has nothing to wait for."""
+
+    def start_all(self, asks: Sequence[ProgramStart]) -> None:
+        """Start programs that go on running, side by side, as `Programs.start` does each.
+
+        Raises:
+            ToolMissing: one is not installed.
+            KernelRefused: one does not listen; the others do.
+        """
 
     def firewall(self, node: str, family: int = 4) -> Firewall:
         """The packet filter of a node, for IPv4 or IPv6."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 from labctl.model.value import Value
 
 if TYPE_CHECKING:
-    from labctl.model.ports import Kernel, ProgramLook
+    from labctl.model.ports import Kernel, ProgramLook, ProgramStart
     from labctl.model.shell import Dialect, Shell
 
 
@@ -85,6 +85,15 @@ class LooksByProgram(Protocol):
 
     def program_looks(self, kernel: Kernel) -> tuple[ProgramLook, ...]:
         """Say which will, as things stand; none if it need not."""
+
+
+@runtime_checkable
+class StartsProgram(Protocol):
+    """A resource that is a program which goes on running: several that are not there can be started side by side."""
+
+    @property
+    def starts(self) -> ProgramStart:
+        """What is started."""
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from labctl.model.value import Value
 from labctl.resources.server import Server
 
 if TYPE_CHECKING:
-    from labctl.model.ports import Kernel
+    from labctl.model.ports import Kernel, ProgramStart
     from labctl.model.shell import Dialect, Shell
 
 
@@ -36,6 +36,11 @@ class KubectlProxy(Value):
             program=PROXY_WORDS,
             purpose="a door to the API server that adds the token by itself",
         )
+
+    @property
+    def starts(self) -> ProgramStart:
+        """How it is started."""
+        return self._server.starts
 
     def observe(self, kernel: Kernel) -> Seen:
         """Look who listens; without kubectl nobody can, and the step does without."""

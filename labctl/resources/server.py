@@ -13,7 +13,7 @@ from labctl.model.value import Value
 
 if TYPE_CHECKING:
     from labctl.model.lab import Place
-    from labctl.model.ports import Kernel
+    from labctl.model.ports import Kernel, ProgramStart
     from labctl.model.shell import Dialect, Word
     from labctl.model.values import Listener
 
@@ -48,6 +48,11 @@ class Server(Value):
     def at(self) -> str:
         """The node on which its commands are typed."""
         return self.place.node
+
+    @property
+    def starts(self) -> ProgramStart:
+        """How it is started."""
+        return self.place, self.argv, self.protocol, self.port
 
     def observe(self, kernel: Kernel) -> Seen:
         """Look who listens on the port, and whether it is this program."""
