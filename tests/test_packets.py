@@ -234,7 +234,7 @@ server = socket.create_server(("10.0.0.1", 5000))
 os.write(int(sys.argv[1]), b"ready\\n")
 os.close(int(sys.argv[1]))
 caller, _ = server.accept()
-time.sleep(1)
+time.sleep(1)  # the slow server itself: longer than a packet is waited for, shorter than who is connected
 caller.sendall(b"late\\n")
 """
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from labctl.model.resource import Resource, Seen
     from labctl.model.shell import Dialect
 
-_MOST_AT_ONCE = 4096
+_MOST_AT_ONCE = 4096  # addresses of a range
 
 
 class Hands(Protocol):
@@ -66,11 +66,10 @@ class NetlinkHands:
     def make(self, items: Sequence[Item], node: Node) -> None:
         """Start several programs, or create or repair one thing."""
         del node  # a resource knows where it is, and brings itself from absent or drifted to present
-        starts = [each.resource.starts for each in items if isinstance(each.resource, StartsProgram)]
-        if len(items) > 1:
-            self._kernel.start_all(starts)
-        else:
+        if len(items) == 1:
             items[0].resource.apply(self._kernel)
+        else:
+            self._kernel.start_all([each.resource.starts for each in items if isinstance(each.resource, StartsProgram)])
 
     def unmake(self, resource: Resource, seen: Seen, node: Node) -> None:
         """Take it away."""

@@ -55,7 +55,7 @@ class Talk:
         """Tell what the pipe takes: a program that waits for the end of its input need not wait for `finish`."""
         assert self._process.stdin is not None  # noqa: S101 (a pipe, and mypy cannot know)
         os.set_blocking(self._process.stdin.fileno(), False)
-        self._left = tell(self._process.stdin, self._left)
+        self._left = _tell_some(self._process.stdin, self._left)
 
     def finish(self, seconds: float | None = None) -> Completed:
         """Listen until it ends.
@@ -69,7 +69,7 @@ class Talk:
             return Completed(code, *(bytes(said).decode("utf-8", "replace") for said in conversation.said))
 
 
-def tell(stream: IO[bytes], left: memoryview) -> memoryview:
+def _tell_some(stream: IO[bytes], left: memoryview) -> memoryview:
     """Write what a pipe takes now, and close it if that was all; give what is left."""
     try:
         left = left[os.write(stream.fileno(), left[:_CHUNK]) :] if left else left
@@ -131,7 +131,7 @@ class _Conversation:
     def _tell(self) -> None:
         assert self._process.stdin is not None  # noqa: S101 (as above)
         descriptor = self._process.stdin.fileno()
-        self._left = tell(self._process.stdin, self._left)
+        self._left = _tell_some(self._process.stdin, self._left)
         if self._process.stdin.closed:
             self._selector.unregister(descriptor)
 
